@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The Internet checksum (RFC 1071), as a running sum over several pieces.
+ *
+ * A piece of odd length shifts the bytes of the next one; `struct checksum` keeps track of that, so pieces
+ * of any length and alignment may follow one another.
+ */
+#ifndef CLOISTER_BASE_CHECKSUM_H
+#define CLOISTER_BASE_CHECKSUM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ipaddr;
+
+struct checksum {
+    uint64_t sum; /* of native-order 16-bit words, not folded */
+    bool odd;     /* an odd number of bytes was added so far */
+};
+
+/* Add `n` bytes at any alignment. */
+void checksum_add(struct checksum *c, const void *data, size_t n);
+
+/* Add one 16-bit value in host order, as if its two big-endian bytes followed. Only when an even number of
+ * bytes was added so far. */
+void checksum_add_u16(struct checksum *c, uint16_t v);
+
+/* Add the pseudo header of RFC 9293 3.1 or RFC 8200 8.1: both addresses, protocol and upper-layer length.
+ * The family is that of `src`. */
+void checksum_add_pseudo(struct checksum *c, const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto,
+                         uint32_t len);
+
+/* The folded sum, NOT complemented, in the order in which it is stored by be16_store(). */
+uint16_t checksum_fold(const struct checksum *c);
+
+/* The checksum to store: complement of the folded sum. A message that carries a right checksum sums up to a
+ * folded value of 0xffff. */
+static inline uint16_t checksum_finish(const struct checksum *c)
+{
+    return (uint16_t)~checksum_fold(c);
+}
+
+#endif

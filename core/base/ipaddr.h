@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One type for IPv4 and IPv6 addresses: sixteen bytes, IPv4 in its mapped form (RFC 4291 2.5.5.2).
+ *
+ * The mapped form is internal only. An IPv6 *packet* that carries a mapped address is refused where packets
+ * are parsed, so no workstation can use one notation to reach what the other is denied.
+ */
+#ifndef CLOISTER_BASE_IPADDR_H
+#define CLOISTER_BASE_IPADDR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+struct ipaddr {
+    uint8_t b[16]; /* network order; ::ffff:a.b.c.d for IPv4 */
+};
+
+/* An address range. `len` counts bits of the 16-byte form: an IPv4 /18 has len 96 + 18. */
+struct ipnet {
+    struct ipaddr addr;
+    uint8_t len; /* 0 to 128 */
+};
+
+static inline struct ipaddr ipaddr_v4(const uint8_t b[4])
+{
+    struct ipaddr a = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, b[0], b[1], b[2], b[3]}};
+    return a;
+}
+
+static inline struct ipaddr ipaddr_v6(const uint8_t b[16])
+{
+    struct ipaddr a;
+    memcpy(a.b, b, 16);
+    return a;
+}
+
+static inline bool ipaddr_is_v4(const struct ipaddr *a)
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    return memcmp(a->b, mapped, 12) == 0;
+}
+
+static inline bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b)
+{
+    return memcmp(a->b, b->b, 16) == 0;
+}
+
+/* True if `a` lies in `net`. Bits of net->addr past net->len do not matter. */
+static inline bool ipnet_contains(const struct ipnet *net, const struct ipaddr *a)
+{
+    unsigned whole = net->len / 8u;
+    unsigned rest = net->len % 8u;
+    if (memcmp(net->addr.b, a->b, whole) != 0)
+        return false;
+    if (rest == 0)
+        return true;
+    return ((net->addr.b[whole] ^ a->b[whole]) >> (8 - rest)) == 0;
+}
+
+#endif
