@@ -17,6 +17,7 @@
     X(FRAME_SOURCE,      "frame-source",      "a frame whose source MAC is a group address or our own")        \
     X(FRAME_TYPE,        "frame-type",        "an EtherType other than IPv4, IPv6 and ARP")                    \
     X(FRAME_OFFLOAD,     "frame-offload",     "an offload header that contradicts its frame")                  \
+    X(IPV6_OFF,          "ipv6-off",          "an IPv6 packet while the gateway has no IPv6 address")          \
     X(ARP_BAD,           "arp-bad",           "a malformed ARP message")                                       \
     X(ARP_OTHER,         "arp-other",         "an ARP message that asks nothing of the gateway")               \
     X(NDP_BAD,           "ndp-bad",           "a malformed neighbour discovery message")                       \
@@ -55,7 +56,8 @@ enum drop {
 #define X(id, name, text) DROP_##id,
     DROP_REASONS(X)
 #undef X
-        DROP_COUNT
+        DROP_COUNT,
+    DROP_NONE = DROP_COUNT /* as a result: nothing was dropped */
 };
 
 /* How often each reason struck. One writer. */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The workstations: which MAC address an IP address belongs to, and the small number by which the rest of the
+ * program calls the pair.
+ *
+ * An address belongs to the MAC address that used it first, until it has been idle for a time; a frame with the
+ * same address from another MAC gets no identity and no answer. One MAC may hold a few addresses, not all of them.
+ */
+#ifndef CLOISTER_TUN_HOSTS_H
+#define CLOISTER_TUN_HOSTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/drop.h"
+#include "base/ipaddr.h"
+#include "base/siphash.h"
+#include "tun/frame.h"
+
+struct hosts_config {
+    uint32_t max_hosts;   /* addresses in all, 1 to 65535 */
+    uint32_t max_per_mac; /* addresses that one MAC may hold at once, at least 1 */
+    uint64_t idle;        /* microseconds without a frame after which another MAC may take an address */
+    uint8_t secret[16];   /* for the hash tables */
+};
+
+/* What the table asks of its surroundings. */
+struct hosts_ops {
+    /* True if the host still has flows: then its number is not taken away to make room for another address. */
+    bool (*busy)(void *ctx, uint32_t host);
+    /* The number is about to name somebody else, or nobody: reset its flows, forget what is kept under it. The old
+     * binding still stands while this runs, so that resets reach their owner. */
+    void (*gone)(void *ctx, uint32_t host);
+};
+
+/* One binding. */
+struct host {
+    struct ipaddr addr;
+    uint64_t seen;      /* when it last sent a frame, microseconds */
+    uint64_t serial;    /* never used again for another binding; 0 = this number is free */
+    uint32_t next_addr; /* next of the same hash of addr, + 1; 0 at the end */
+    uint32_t next_mac;  /* next of the same hash of mac, + 1; 0 at the end */
+    uint8_t mac[FRAME_MAC_LEN];
+};
+
+struct hosts {
+    struct host *host;      /* max_hosts of them */
+    uint32_t *by_addr;      /* heads of chains by address, + 1 */
+    uint32_t *by_mac;       /* heads of chains by MAC, + 1 */
+    uint32_t mask;          /* heads - 1, a power of two less one */
+    uint32_t max_hosts;     /* as configured */
+    uint32_t max_per_mac;   /* as configured */
+    uint32_t used;          /* bindings now */
+    uint32_t last;          /* the binding found last, tried first */
+    uint32_t free_list;     /* a free number + 1, chained by next_addr; 0 = none */
+    uint64_t idle;          /* as configured */
+    uint64_t next_serial;   /* for the next binding */
+    struct siphash_key key; /* for both hashes */
+    struct hosts_ops ops;
+    void *ctx; /* for ops */
+};
+
+/* Set up an empty table. `ops` is copied. 0, -EINVAL for a configuration out of range, or -ENOMEM. */
+int hosts_init(struct hosts *hosts, const struct hosts_config *config, const struct hosts_ops *ops, void *ctx);
+
+/* Free what hosts_init() allocated. No callback is called. */
+void hosts_fini(struct hosts *hosts);
+
+/* A frame came from `mac` with source address `addr`, at `now` microseconds: find or make the binding. DROP_NONE
+ * and its number (0 to max_hosts - 1) in *number; DROP_IP_SOURCE if the address belongs to another MAC;
+ * DROP_HOST_TABLE if there is no room for one more. Whether the address is one that a workstation may have is for
+ * the caller to check before. */
+enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN], uint64_t now,
+                     uint32_t *number);
+
+/* True if `addr` is bound to `mac`. Changes nothing. */
+bool hosts_is_bound(const struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN]);
+
+/* The binding with this number, or NULL if there is none. Good until the next hosts_bind(). */
+const struct host *hosts_at(const struct hosts *hosts, uint32_t number);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Frames for the workstation network: headers are put before what others made, and it goes out in one send. */
+#ifndef CLOISTER_TUN_OUTPUT_H
+#define CLOISTER_TUN_OUTPUT_H
+
+#include <stdint.h>
+
+#include "tcp/engine.h"
+#include "tun/tun.h"
+
+/* Send a segment: tcp_ops.emit. The headers before TCP's go into out->head, nothing is copied. 0, or negative errno:
+ * -EHOSTUNREACH if the workstation is not (or no longer) the one with that address, -EINVAL for a segment that the
+ * link cannot take (longer than the MTU and not to be cut), else what `send` said. What `send` refused is counted
+ * under DROP_SEND. */
+int output_segment(struct tun *tun, struct tcp_out *out);
+
+/* Tell a workstation that its SYN could not be delivered: tcp_ops.unreachable (RFC 792, 1812 5.2.7.1). */
+void output_unreachable(struct tun *tun, const struct tcp_tuple *tuple, uint32_t host, enum tcp_refusal why,
+                        const uint8_t tcp_header[8]);
+
+/* Send a datagram to the workstation udp->host, whose address must be udp->dst; udp->src is whatever address was
+ * asked. 0, -EHOSTUNREACH as above, -EMSGSIZE if it does not fit the MTU (we never fragment), else what `send` said. */
+int output_udp(struct tun *tun, const struct tun_udp *udp);
+
+/* Announce the gateway's address to the segment (RFC 5227 2.3), so that what remembers another MAC for it learns. To
+ * be called when the link came up, twice, two seconds apart. 0 or negative errno. */
+int output_announce(struct tun *tun);
+
+#endif
