@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the gateway answers to DNS queries: the one call for a query, and what a flow needs to know about the virtual
+ * address it goes to.
+ *
+ * Sans-IO: no system call, no clock, no randomness, no allocation. Every answer is a function of the query, the table,
+ * the time and the secret. `now` is in microseconds of a monotonic clock, as in tcp/engine.h.
+ *
+ * A workstation is known by `host`, a number below max_hosts. It must be the same number for every address, IPv4 or
+ * IPv6, that one workstation has: it may ask over the one and connect over the other.
+ */
+#ifndef CLOISTER_DNS_ANSWER_H
+#define CLOISTER_DNS_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/bytes.h"
+#include "base/drop.h"
+#include "base/ipaddr.h"
+#include "dns/message.h"
+#include "dns/name.h"
+#include "dns/virtual.h"
+
+struct dns_config {
+    struct ipnet virtual4; /* addresses for A; len 0: none, A is answered with NODATA */
+    struct ipnet virtual6; /* addresses for AAAA; len 0: none, AAAA is answered with NODATA */
+    uint32_t slots;        /* memory for names, in units of 64 bytes (a name of up to 28 characters takes one) */
+    uint32_t max_hosts;    /* workstation numbers, 1 to 65535 */
+    uint32_t ttl;          /* seconds clients may cache a virtual address */
+    uint32_t negative_ttl; /* seconds for which a name that Tor said does not exist is NXDOMAIN */
+    uint32_t host_rate;    /* queries per second and workstation; 0: no limit */
+    uint32_t host_burst;   /* queries at once and workstation */
+    uint8_t secret[16];    /* for the hash tables and the order of addresses */
+};
+
+enum dns_transport {
+    DNS_UDP,
+    DNS_TCP, /* a message without its length prefix (RFC 7766 8); the framing is the caller's */
+};
+
+/* Who asks, and how. */
+struct dns_client {
+    uint32_t host;                /* the workstation's number */
+    enum dns_transport transport; /* what limits the size of the answer */
+};
+
+struct dns_counters {
+    uint64_t queries;     /* messages that came */
+    uint64_t answered;    /* messages that were answered, whatever the answer */
+    uint64_t addresses;   /* answers with a virtual address */
+    uint64_t nonexistent; /* NXDOMAIN */
+    uint64_t failed;      /* SERVFAIL */
+    uint64_t refused;     /* FORMERR, NOTIMP, REFUSED, BADVERS */
+};
+
+struct dns;
+
+/* Fill in the defaults: 10.192.0.0/10, no IPv6, 65536 slots, one workstation, TTL 60 s; the secret stays untouched. */
+void dns_config_defaults(struct dns_config *config);
+
+/* Bytes of memory the answerer needs; 0 if the configuration is out of range (dns_virtual_range_error() says what is
+ * wrong with a range). */
+size_t dns_size(const struct dns_config *config);
+
+/* Build an answerer in `memory`: zeroed, 64-byte aligned, dns_size() bytes, owned by the caller and in use until the
+ * answerer is no more. It begins not ready. */
+struct dns *dns_init(void *memory, const struct dns_config *config, uint64_t now);
+
+/* Say whether Tor is up. Until it is, whatever would need it is answered with SERVFAIL. */
+void dns_set_ready(struct dns *dns, bool ready);
+
+/* Answer one message. `out` has `size` bytes, at least DNS_UDP_MIN; over UDP at most DNS_UDP_MAX are used. Returns the
+ * length of the answer; 0 if there is none, which is counted in dns_drops(). (Negative values are kept for answers that
+ * come later.) */
+ssize_t dns_answer(struct dns *dns, struct bytes message, const struct dns_client *client, uint8_t *out,
+                   size_t size, uint64_t now);
+
+/* True if `addr` lies in a virtual range: a flow there is to go to a name, or nowhere. */
+bool dns_is_virtual(const struct dns *dns, const struct ipaddr *addr);
+
+/* For a new flow of `host` to the virtual address `addr`: copy the name to `name` (NUL-terminated) and keep name and
+ * address together until dns_unpin(). Returns a handle that is never 0; or 0 if the address was never given to this
+ * workstation, or so long ago that it is forgotten: refuse the flow (DROP_DESTINATION_UNKNOWN). */
+uint32_t dns_pin(struct dns *dns, uint32_t host, const struct ipaddr *addr, char name[DNS_TEXT_SIZE]);
+
+/* The flow is over. Once for each dns_pin() that returned a handle. */
+void dns_unpin(struct dns *dns, uint32_t handle);
+
+/* Tor said that the name behind a pinned handle does not exist: answer NXDOMAIN for it for a while. */
+void dns_name_failed(struct dns *dns, uint32_t handle, uint64_t now);
+
+/* The number `host` is about to name another workstation: forget all that was answered to it. Its flows are to be reset
+ * before, or their handles stay until they are unpinned. */
+void dns_forget_host(struct dns *dns, uint32_t host);
+
+const struct dns_counters *dns_counters(const struct dns *dns);
+const struct drops *dns_drops(const struct dns *dns);
+const struct dns_virtual_counters *dns_names(const struct dns *dns);
+
+#endif
