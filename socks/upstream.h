@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The engine's upstream: a SOCKS5 stream over a pathname socket for each flow.
+ *
+ * Implements open, write, read and release of struct tcp_ops; events go back through tcp_upstream_*(), and only from
+ * socks_upstream_dispatch() and socks_upstream_poll(), never from inside a call of the engine.
+ */
+#ifndef CLOISTER_SOCKS_UPSTREAM_H
+#define CLOISTER_SOCKS_UPSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/drop.h"
+#include "base/ipaddr.h"
+#include "socks/handshake.h"
+#include "socks/isolation.h"
+#include "tcp/engine.h"
+
+/* Where a flow is to go and who it is. Comes filled in from the flow itself; the target callback changes what it
+ * knows better. */
+struct socks_target {
+    char name[SOCKS_NAME_MAX + 1]; /* the name that Tor is to connect to; empty: `addr` */
+    struct ipaddr addr;            /* preset: the flow's destination */
+    uint16_t port;                 /* preset: the flow's destination port, host order */
+    unsigned isolation;            /* set of enum isolation_field; preset: the configured policy */
+    uint64_t workstation;          /* number that never names two workstations; preset: the engine's host number */
+    uint64_t nym;                  /* counts requests for a new identity; preset: 0 */
+    uint32_t tag;                  /* given to done() when the flow is let go of; preset: 0 */
+    enum drop why;                 /* the reason to count when refused; preset: DROP_TCP_REFUSED */
+};
+
+struct socks_upstream_config {
+    const char *path;     /* of the SOCKS listener's pathname socket; copied */
+    uint32_t max_flows;   /* as in struct tcp_config */
+    bool optimistic;      /* as in struct tcp_config: write() may come before the upstream is open */
+    uint32_t send_buffer; /* SO_SNDBUF in bytes, as far as net.core.wmem_max allows; 0: the system's default */
+    unsigned isolation;   /* set of enum isolation_field */
+    uint32_t isolation_lifetime; /* seconds after which an identity is a new one, 0: never */
+    uint8_t secret[16];          /* random, for the credentials */
+    struct drops *drops;         /* where refusals by target() are counted, or NULL; outlives the upstream */
+
+    /* Choose the target. 0; or a negative errno to refuse the flow (see tcp_ops.open), with target->why counted.
+     * NULL: every flow goes to its own destination. */
+    int (*target)(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host,
+                  struct socks_target *target);
+    /* A flow that target() took is over. NULL: nobody wants to know. */
+    void (*done)(void *ctx, uint32_t tag);
+    void *ctx;
+};
+
+struct socks_counters {
+    uint64_t opened;                    /* connections made, with the request sent */
+    uint64_t queued;                    /* of these, those that had to wait for room in the listener's backlog */
+    uint64_t connected;                 /* answered with success */
+    uint64_t refused;                   /* answered with a code other than success */
+    uint64_t broken;                    /* ended, or spoke nonsense, before the answer was complete */
+    uint64_t local;                     /* not even opened: no descriptor, no listener, queue full */
+    uint64_t by_code[SOCKS_CODE_COUNT]; /* answers, by socks_code_index() */
+};
+
+/* What people may see of a flow's upstream. */
+struct socks_stream_info {
+    const char *state; /* "queued", "waiting" or "open" */
+    char tag[9];       /* first 8 digits of the credential, NUL-terminated */
+};
+
+struct socks_upstream;
+
+/* Make an upstream. 0 and *out, or negative errno: -ENAMETOOLONG if the path does not fit a socket address, -EINVAL,
+ * -ENOMEM, or what epoll_create1() and socket() say. */
+int socks_upstream_new(struct socks_upstream **out, const struct socks_upstream_config *config);
+
+/* Tell which engine the events go to. Once, before the first dispatch. */
+void socks_upstream_attach(struct socks_upstream *up, struct tcp_engine *engine);
+
+/* Close every stream, without telling the engine, and free. NULL is allowed. */
+void socks_upstream_free(struct socks_upstream *up);
+
+/* A descriptor that is readable when socks_upstream_dispatch() has something to do. Owned by the upstream. */
+int socks_upstream_fd(const struct socks_upstream *up);
+
+/* Read at most about `max_events` events and tell the engine. `now` in microseconds, monotonic, as for the engine.
+ * Returns how many events there were: max_events means that there may be more. Negative errno: epoll_wait() failed. */
+int socks_upstream_dispatch(struct socks_upstream *up, unsigned max_events, uint64_t now);
+
+/* Try again to connect what had to wait (the listener's backlog was full), if it is time. */
+void socks_upstream_poll(struct socks_upstream *up, uint64_t now);
+
+/* When to call socks_upstream_poll() next, in *at (microseconds); false if nothing waits. */
+bool socks_upstream_next(const struct socks_upstream *up, uint64_t *at);
+
+/* As in struct tcp_ops. open() returns 0, what target() said, -ENOBUFS when out of descriptors, -EAGAIN when too many
+ * wait already, -ECONNREFUSED or -ENOENT when there is no listener. */
+int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
+                        uint32_t host, uint64_t now);
+ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count,
+                             size_t *room);
+ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count);
+void socks_upstream_release(struct socks_upstream *up, struct tcp_flow_id id, enum tcp_release how);
+
+const struct socks_counters *socks_upstream_counters(const struct socks_upstream *up);
+
+/* True and *info filled if there is a stream for `id`. */
+bool socks_upstream_look(const struct socks_upstream *up, struct tcp_flow_id id, struct socks_stream_info *info);
+
+#endif
