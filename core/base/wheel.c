@@ -147,6 +147,12 @@ static void cascade(struct wheel *wheel)
 
 uint32_t wheel_expire(struct wheel *wheel, uint32_t now)
 {
+    if (wheel->set == 0) {
+        /* Nothing woke anybody while nothing was set: that may be longer ago than half of the clock's range, from
+         * where `now` would look like the past. */
+        wheel->now = now;
+        return 0;
+    }
     for (;;) {
         uint32_t i = wheel->first[0][wheel->now & 63];
         if (i != 0 && (int32_t)(timer_at(wheel, i)->at - wheel->now) <= 0) {

@@ -35,7 +35,8 @@ struct wheel {
 /* `base` and `stride` as above; `now` in ms. */
 void wheel_init(struct wheel *wheel, void *base, size_t stride, uint32_t now);
 
-/* Set timer `i` to fire at `at` (or at the next tick if that has passed), moving it if it was set. */
+/* Set timer `i` to fire at `at` (or at the next tick if that has passed), moving it if it was set. `at` is at most
+ * WHEEL_MAX after the time last given to wheel_expire(): after a sleep, first expire, then set. */
 void wheel_set(struct wheel *wheel, uint32_t i, uint32_t at);
 
 /* Take timer `i` out; nothing happens if it is not set. */
