@@ -22,10 +22,11 @@
 #define FRAME_MAX (FRAME_HEADER_LEN + 65535u)                     /* bytes of the longest frame */
 #define FRAME_MAC_LEN 6u                                          /* bytes of a MAC address */
 
-enum frame_type { /* EtherTypes that get past frame_parse() */
-                  FRAME_TYPE_IPV4 = 0x0800,
-                  FRAME_TYPE_ARP = 0x0806,
-                  FRAME_TYPE_IPV6 = 0x86dd,
+/* EtherTypes that get past frame_parse(). */
+enum frame_type {
+    FRAME_TYPE_IPV4 = 0x0800,
+    FRAME_TYPE_ARP = 0x0806,
+    FRAME_TYPE_IPV6 = 0x86dd,
 };
 
 enum frame_gso {

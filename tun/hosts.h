@@ -53,7 +53,9 @@ struct hosts {
     uint32_t max_per_mac;   /* as configured */
     uint32_t used;          /* bindings now */
     uint32_t last;          /* the binding found last, tried first */
-    uint32_t free_list;     /* a free number + 1, chained by next_addr; 0 = none */
+    uint32_t free_list;     /* a number that was given back, + 1, chained by next_addr; 0 = none */
+    uint32_t fresh;         /* numbers from here on were never used */
+    uint32_t hand;          /* where the next search for a binding to evict begins */
     uint64_t idle;          /* as configured */
     uint64_t next_serial;   /* for the next binding */
     struct siphash_key key; /* for both hashes */

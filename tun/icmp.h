@@ -12,6 +12,7 @@
 #include "base/ipaddr.h"
 
 #define ICMP_HEADER_LEN 8u
+#define ICMP_UNREACHABLE_LEN (ICMP_HEADER_LEN + 20u + 8u) /* bytes of an error that quotes a header and ports */
 
 enum icmp_type {
     ICMP_ECHO_REPLY = 0,
@@ -52,5 +53,10 @@ bool icmp_parse_quote(struct icmp_quote *quote, struct bytes body);
 
 /* Write the header (ICMP_HEADER_LEN bytes, checksum included) of a message whose body is the `n` bytes at `body`. */
 void icmp_build(uint8_t *at, enum icmp_type type, uint8_t code, uint32_t rest, const void *body, size_t n);
+
+/* Write a whole destination unreachable message of ICMP_UNREACHABLE_LEN bytes, about a TCP segment from `src` to `dst`
+ * that began with `tcp_header`. The header it quotes is made up from these: nothing else was kept of it. */
+void icmp_build_unreachable(uint8_t *at, enum icmp_unreachable_code code, const struct ipaddr *src,
+                            const struct ipaddr *dst, const uint8_t tcp_header[8]);
 
 #endif

@@ -9,43 +9,26 @@
 #include "base/bytes.h"
 #include "base/drop.h"
 #include "base/ipaddr.h"
+#include "tun/packet.h"
 
 #define IPV4_HEADER_LEN 20u /* bytes, without options */
-
-enum ip_protocol { /* of IPv4 and IPv6 alike */
-                   IP_PROTOCOL_ICMP = 1,
-                   IP_PROTOCOL_TCP = 6,
-                   IP_PROTOCOL_UDP = 17,
-                   IP_PROTOCOL_ICMPV6 = 58,
-};
-
-/* A checked packet, of either family. */
-struct ip_packet {
-    struct ipaddr src, dst;
-    const uint8_t *header; /* the IP header, header_len bytes */
-    uint16_t header_len;   /* with options or extension headers */
-    uint8_t protocol;      /* enum ip_protocol, or anything else */
-    bool congested;        /* marked CE (RFC 3168) */
-    struct bytes payload;  /* what the header's length says, link padding cut off */
-};
 
 /* Check the header of the packet at the start of `raw`. DROP_NONE and *packet filled; DROP_IP_HEADER (version, header
  * length, total length, checksum), DROP_IP_OPTIONS (source routing, or options that do not parse), DROP_IP_FRAGMENT.
  * TTL and identification mean nothing to us: we never forward. */
-enum drop ipv4_parse(struct ip_packet *packet, struct bytes raw);
+enum drop ipv4_parse(struct packet *packet, struct bytes raw);
 
 /* Check the addresses of a packet that came from the workstation network `net`, where the gateway is `gateway`.
  * DROP_NONE; DROP_IP_SOURCE unless the source is a host's address of that network and not ours;
  * DROP_IP_DESTINATION for 0/8, 127/8, multicast, 240/4, broadcast, and that network's own two. */
-enum drop ipv4_check_addresses(const struct ip_packet *packet, const struct ipnet *net,
-                               const struct ipaddr *gateway);
+enum drop ipv4_check_addresses(const struct packet *packet, const struct ipnet *net, const struct ipaddr *gateway);
 
 /* True if `addr` is one that a workstation of `net` may have, beside the gateway's own `gateway`. */
 bool ipv4_is_host(const struct ipaddr *addr, const struct ipnet *net, const struct ipaddr *gateway);
 
 /* Write a header of IPV4_HEADER_LEN bytes at `at`, for `len` bytes that follow: TTL 64, DF, identification 0 as
  * RFC 6864 4.1 allows for what is never fragmented, so that no counter can be read off. len <= 65515. */
-void ipv4_build(uint8_t *at, const struct ipaddr *src, const struct ipaddr *dst, enum ip_protocol protocol,
+void ipv4_build(uint8_t *at, const struct ipaddr *src, const struct ipaddr *dst, enum packet_protocol protocol,
                 uint32_t len);
 
 #endif

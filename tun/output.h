@@ -6,6 +6,9 @@
 #include <stdint.h>
 
 #include "tcp/engine.h"
+#include "tun/arp.h"
+#include "tun/icmp.h"
+#include "tun/packet.h"
 #include "tun/tun.h"
 
 /* Send a segment: tcp_ops.emit. The headers before TCP's go into out->head, nothing is copied. 0, or negative errno:
@@ -21,6 +24,11 @@ void output_unreachable(struct tun *tun, const struct tcp_tuple *tuple, uint32_t
 /* Send a datagram to the workstation udp->host, whose address must be udp->dst; udp->src is whatever address was
  * asked. 0, -EHOSTUNREACH as above, -EMSGSIZE if it does not fit the MTU (we never fragment), else what `send` said. */
 int output_udp(struct tun *tun, const struct tun_udp *udp);
+
+/* Answer an echo request of a workstation, and an ARP request for the gateway's address. 0 or negative errno, as above;
+ * what `send` refused is counted. */
+int output_echo_reply(struct tun *tun, uint32_t host, const struct packet *request, const struct icmp *echo);
+int output_arp_reply(struct tun *tun, const struct arp *request);
 
 /* Announce the gateway's address to the segment (RFC 5227 2.3), so that what remembers another MAC for it learns. To
  * be called when the link came up, twice, two seconds apart. 0 or negative errno. */

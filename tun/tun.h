@@ -78,6 +78,7 @@ struct tun {
     void *ctx;                 /* for ops */
     struct tcp_engine *engine; /* borrowed */
     struct hosts hosts;
+    uint64_t now; /* of the frame being looked at, microseconds */
     struct tun_counters counters;
     struct drops drops;
 };

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tun/link.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#define REQUEST_MAX 512u /* bytes of the longest request here */
+
+/* One request about one interface. */
+struct request {
+    _Alignas(struct nlmsghdr) char buffer[REQUEST_MAX];
+    struct nlmsghdr *header;
+    struct ifinfomsg *info;
+};
+
+static int start(struct request *request, const char *name)
+{
+    unsigned index = if_nametoindex(name);
+    if (index == 0)
+        return -errno;
+    request->header = mnl_nlmsg_put_header(request->buffer);
+    request->header->nlmsg_type = RTM_NEWLINK;
+    request->header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    request->header->nlmsg_seq = 1;
+    request->info = mnl_nlmsg_put_extra_header(request->header, sizeof(*request->info));
+    request->info->ifi_family = AF_UNSPEC;
+    request->info->ifi_index = (int)index;
+    return 0;
+}
+
+/* Send the request and wait for the kernel's verdict. */
+static int ask(const struct request *request)
+{
+    struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+    if (nl == NULL)
+        return -errno;
+
+    char answer[2 * REQUEST_MAX];
+    int err = 0;
+    ssize_t n = -1;
+    if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0 &&
+        mnl_socket_sendto(nl, request->header, request->header->nlmsg_len) >= 0)
+        n = mnl_socket_recvfrom(nl, answer, sizeof(answer));
+    if (n < 0 ||
+        mnl_cb_run(answer, (size_t)n, request->header->nlmsg_seq, mnl_socket_get_portid(nl), NULL, NULL) < 0)
+        err = -errno;
+    mnl_socket_close(nl);
+    return err;
+}
+
+static int set_mtu(const char *name, uint32_t mtu)
+{
+    struct request request;
+    int err = start(&request, name);
+    if (err < 0)
+        return err;
+    mnl_attr_put_u32(request.header, IFLA_MTU, mtu);
+    return ask(&request);
+}
+
+static int set_no_ipv6_address(const char *name)
+{
+    struct request request;
+    int err = start(&request, name);
+    if (err < 0)
+        return err;
+    struct nlattr *families = mnl_attr_nest_start(request.header, IFLA_AF_SPEC);
+    struct nlattr *inet6 = mnl_attr_nest_start(request.header, AF_INET6);
+    mnl_attr_put_u8(request.header, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+    mnl_attr_nest_end(request.header, inet6);
+    mnl_attr_nest_end(request.header, families);
+    err = ask(&request);
+    /* A kernel without IPv6, or with IPv6 off for this interface, has no address to make. */
+    return err == -EAFNOSUPPORT || err == -EOPNOTSUPP ? 0 : err;
+}
+
+static int join(const char *name, const char *bridge)
+{
+    struct request request;
+    unsigned index = if_nametoindex(bridge);
+    if (index == 0)
+        return -errno;
+    int err = start(&request, name);
+    if (err < 0)
+        return err;
+    mnl_attr_put_u32(request.header, IFLA_MASTER, index);
+    return ask(&request);
+}
+
+int link_prepare(const struct link_config *config, const char **step)
+{
+    *step = "find the interface";
+    if (if_nametoindex(config->name) == 0)
+        return -errno;
+    int err = 0;
+    if (config->mtu != 0) {
+        *step = "set the MTU";
+        err = set_mtu(config->name, config->mtu);
+    }
+    if (err == 0) {
+        *step = "turn off IPv6 address generation";
+        err = set_no_ipv6_address(config->name);
+    }
+    if (err == 0 && config->bridge != NULL) {
+        *step = "join the bridge";
+        err = join(config->name, config->bridge);
+    }
+    if (err == 0)
+        *step = "";
+    return err;
+}
+
+int link_set_up(const char *name, bool up)
+{
+    struct request request;
+    int err = start(&request, name);
+    if (err < 0)
+        return err;
+    request.info->ifi_flags = up ? IFF_UP : 0;
+    request.info->ifi_change = IFF_UP;
+    return ask(&request);
+}
