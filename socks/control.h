@@ -2,9 +2,10 @@
 /*
  * A client of Tor's control protocol (control-spec), sans-IO.
  *
- * Bytes of the connection go in, lines and events come out through callbacks; commands are put into an output buffer
- * that the caller sends when it can. Tor is trusted to be Tor, but not to be free of faults: a line that makes no sense
- * is an error that ends the session.
+ * Bytes of the connection go in, answers and events come out through callbacks; commands are put into an output buffer
+ * that the caller sends when it can. Tor is trusted to be Tor, but not to be free of faults: what breaks the framing ends
+ * the session. One event that makes no sense is passed over and counted, because a workstation has a say in some of
+ * their text.
  */
 #ifndef CLOISTER_SOCKS_CONTROL_H
 #define CLOISTER_SOCKS_CONTROL_H
@@ -31,7 +32,7 @@ enum control_line_kind {
 /* One line, without its end. The text lives until the reader is used again, and may be written to. */
 struct control_line {
     enum control_line_kind kind;
-    unsigned code; /* 100 to 999; of a data line, that of the line before it */
+    unsigned code; /* 100 to 999; of data and its end, that of the line before it */
     char *text;    /* after the code, NUL-terminated */
     size_t len;
 };
@@ -53,7 +54,7 @@ struct control_ops {
     void (*event)(void *ctx, struct control_event *event);
     /* The last line of a command's answer; `what` is what the command was given with. Code 250 is success. */
     void (*done)(void *ctx, unsigned what, unsigned code, const char *text);
-    /* A line of a GETINFO answer: key=value. */
+    /* A line of a GETINFO answer: key=value. Of an answer of several lines, each of them, with an empty key. */
     void (*info)(void *ctx, const char *key, const char *value);
 };
 
@@ -65,7 +66,8 @@ struct control {
     unsigned first, count;
     char output[CONTROL_OUTPUT_MAX];
     size_t output_len;
-    int broken; /* 0, or the error that ended the session */
+    int broken;          /* 0, or the error that ended the session */
+    uint64_t bad_events; /* events whose text made no sense; they are passed over */
 };
 
 /* Begin a session on a connection that needs no authentication: the descriptor given to Tor as
@@ -84,12 +86,16 @@ int control_command(struct control *control, unsigned what, const char *command)
 const char *control_output(const struct control *control, size_t *len);
 void control_output_sent(struct control *control, size_t n);
 
-/* Commands that the supervisor gives. */
-#define CONTROL_COMMAND_EVENTS "SETEVENTS STATUS_CLIENT STATUS_GENERAL CIRC STREAM WARN ERR"
+/*
+ * Commands that the supervisor gives. It does not ask for WARN and ERR: Tor writes its log to standard error, without
+ * the messages that tell where workstations go (tor_process.c). STATUS_CLIENT has such an event too, DANGEROUS_SOCKS: it
+ * is not for any log.
+ */
+#define CONTROL_COMMAND_EVENTS "SETEVENTS STATUS_CLIENT STATUS_GENERAL CIRC STREAM"
 #define CONTROL_COMMAND_BOOTSTRAP "GETINFO status/bootstrap-phase"
 #define CONTROL_COMMAND_NETWORK "SETCONF DisableNetwork=0"
 #define CONTROL_COMMAND_HEARTBEAT "GETINFO uptime"
-#define CONTROL_COMMAND_HALT "SIGNAL HALT"
-#define CONTROL_COMMAND_SHUTDOWN "SIGNAL SHUTDOWN"
+#define CONTROL_COMMAND_HALT "SIGNAL HALT"         /* ends Tor at once */
+#define CONTROL_COMMAND_SHUTDOWN "SIGNAL SHUTDOWN" /* ends a client at once too, a relay after a while */
 
 #endif

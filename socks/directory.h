@@ -14,7 +14,7 @@
 /* Make `path` a directory of mode 0750 that belongs to `tor_uid` and `gateway_gid`, creating it if need be (its parent
  * must exist). Whatever is not a directory, or is a symbolic link, is refused. A caller that may not change owners must
  * be `tor_uid` and a member of the group already. 0 or negative errno; -ENOTDIR, -ELOOP and -EPERM speak for
- * themselves, -ENAMETOOLONG if no socket of a short name would fit into it. */
+ * themselves; -ENAMETOOLONG if no socket of a short name would fit into it. */
 int socks_directory_prepare(const char *path, uid_t tor_uid, gid_t gateway_gid);
 
 /* Remove a socket that an earlier run left behind. 0 if there is none afterwards; -EEXIST if there is something that is

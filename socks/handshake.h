@@ -76,7 +76,7 @@ struct socks_bound {
     uint8_t host[255]; /* address in network order, or name, not terminated */
 };
 
-/* How many bytes can be read now without reading beyond the end of the reply: 1 to 257, 0 when it is complete. */
+/* How many bytes can be read now without reading beyond the end of the reply: 1 to 257; 0 when it is complete. */
 size_t socks_reply_want(const struct socks_reply *reply);
 
 /* Take `n` bytes, at most socks_reply_want(). `bound` may be NULL. Returns 0 if more is to come, 1 when the server

@@ -24,8 +24,8 @@ enum isolation_field {
     ISOLATION_WORKSTATION = 1 << 0,
     ISOLATION_SOURCE_ADDRESS = 1 << 1,
     ISOLATION_SOURCE_PORT = 1 << 2,
-    ISOLATION_DESTINATION_ADDRESS = 1 << 3, /* the address, for a flow that has no name */
-    ISOLATION_DESTINATION_NAME = 1 << 4,    /* the name, for a flow that has one */
+    ISOLATION_DESTINATION_ADDRESS = 1 << 3, /* as the workstation wrote it: the virtual address of a name */
+    ISOLATION_DESTINATION_NAME = 1 << 4,    /* the name; of a flow without one, its address */
     ISOLATION_DESTINATION_PORT = 1 << 5,
     ISOLATION_ALL = (1 << 6) - 1,
 };
@@ -57,8 +57,8 @@ struct isolation_credential {
 void isolation_secret_init(struct isolation_secret *secret, const uint8_t seed[16]);
 
 /* Parse "source-port", "workstation", "destination", or a set such as "workstation, destination-name". Case does not
- * matter. `source-port` brings source-address with it, `destination` stands for destination-address,
- * destination-name and destination-port, and every policy contains the workstation.
+ * matter. `source-port` brings source-address with it, `destination` stands for destination-name and
+ * destination-port, and every policy contains the workstation.
  * Returns the set, or -EINVAL; then *bad and *bad_len, if not NULL, tell the word at fault (empty: a word is missing). */
 int isolation_parse(const char *text, const char **bad, size_t *bad_len);
 

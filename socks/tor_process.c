@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The command line wins over the torrc: an option that is given here replaces every line of the same name there, and
+ * "--/Option" takes all such lines away. (Tor: options_init_from_string() assigns the command line last.) So what must
+ * not be left to the torrc is said here, in full, even where it is Tor's default.
+ *
+ * The SOCKS port. IsolateSOCKSAuth is what isolation.h builds on; ExtendedErrors tells why an onion service could not be
+ * reached. There is no IsolateClientAddr on a pathname socket.
+ *
+ * The log. Tor warns, at most every five seconds, of each connection that was asked for by address and not by name, and
+ * writes its port: the workstation resolves nothing itself, so the warning is beside the point, and the port is nobody's
+ * business. Hence [app]err.
+ */
+#include "socks/tor_process.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Copy a formatted string into the arena. NULL if it does not fit. */
+static char *arena_print(struct tor_arguments *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static char *arena_print(struct tor_arguments *out, const char *format, ...)
+{
+    char *at = out->text + out->used;
+    size_t left = sizeof(out->text) - out->used;
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(at, left, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= left)
+        return NULL;
+    out->used += (size_t)n + 1;
+    return at;
+}
+
+static int add(struct tor_arguments *out, const char *word)
+{
+    if (word == NULL || out->count >= (int)TOR_ARGUMENTS_MAX)
+        return -ENAMETOOLONG;
+    char *copy = arena_print(out, "%s", word);
+    if (copy == NULL)
+        return -ENAMETOOLONG;
+    out->argv[out->count++] = copy;
+    out->argv[out->count] = NULL;
+    return 0;
+}
+
+static int add_option(struct tor_arguments *out, const char *name, const char *value)
+{
+    int err = add(out, name);
+    return err != 0 ? err : add(out, value);
+}
+
+/* Paths go into quotes in one place, and are shown in messages in others. */
+static bool path_is_plain(const char *path)
+{
+    if (path[0] != '/')
+        return false;
+    for (const char *p = path; *p != '\0'; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\')
+            return false;
+    return true;
+}
+
+/* Said whatever the torrc says. NULL as value: take the torrc's lines away. */
+static const struct {
+    const char *name;
+    const char *value;
+} fixed[] = {
+    /* No way in but the SOCKS socket and the inherited control connection. */
+    {"--ControlPort", "0"},
+    {"--/ControlSocket", NULL},
+    {"--TransPort", "0"},
+    {"--NATDPort", "0"},
+    {"--DNSPort", "0"},
+    {"--HTTPTunnelPort", "0"},
+    {"--MetricsPort", "0"},
+    {"--ExtORPort", "0"},
+    /* Nobody's relay. */
+    {"--ClientOnly", "1"},
+    {"--ORPort", "0"},
+    {"--DirPort", "0"},
+    /* Started, watched and unprivileged by our own means. */
+    {"--RunAsDaemon", "0"},
+    {"--/User", NULL},
+    {"--/PidFile", NULL},
+    {"--Sandbox", "0"},
+    {"--__ReloadTorrcOnSIGHUP", "0"},
+    /* Logs to where we are logging, and nothing about the workstation. */
+    {"--Log", "[app]err [~app]notice stderr"},
+    {"--SafeLogging", "1"},
+    {"--AvoidDiskWrites", "1"},
+};
+
+static int add_fixed(struct tor_arguments *out)
+{
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        int err = fixed[i].value != NULL ? add_option(out, fixed[i].name, fixed[i].value) : add(out, fixed[i].name);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+static int add_socks_port(struct tor_arguments *out, const struct tor_process_config *config)
+{
+    char value[256];
+    int n = snprintf(value, sizeof(value), "unix:\"%s\" %sIsolateSOCKSAuth ExtendedErrors", config->socks,
+                     config->group ? "GroupWritable " : "");
+    if (n < 0 || (size_t)n >= sizeof(value))
+        return -ENAMETOOLONG;
+    return add_option(out, "--SocksPort", value);
+}
+
+int tor_process_arguments(const struct tor_process_config *config, struct tor_arguments *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (!path_is_plain(config->data) || !path_is_plain(config->socks) ||
+        (config->torrc != NULL && !path_is_plain(config->torrc)))
+        return -EINVAL;
+
+    int err = add(out, "tor");
+    /* "-": the torrc is standard input, which tor_process_run() has made empty. */
+    if (err == 0)
+        err = add_option(out, "-f", config->torrc != NULL ? config->torrc : "-");
+    if (err == 0)
+        err = add_option(out, "--defaults-torrc", "/dev/null");
+    if (err == 0)
+        err = add_option(out, "--DataDirectory", config->data);
+    if (err == 0)
+        err = add_socks_port(out, config);
+    if (err == 0 && config->control_fd >= 0) {
+        char number[16];
+        snprintf(number, sizeof(number), "%d", config->control_fd);
+        err = add_option(out, "--__OwningControllerFD", number);
+    }
+    if (err == 0 && config->disabled)
+        err = add_option(out, "--DisableNetwork", "1");
+    return err != 0 ? err : add_fixed(out);
+}

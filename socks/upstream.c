@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A SOCKS stream for each flow: how it is done with few system calls.
+ *
+ * Opening. socket(), connect(), one send() with all that the handshake says, one epoll_ctl(). connect() on a pathname
+ * socket either succeeds at once or says EAGAIN because the listener's backlog is full; then the request waits in a
+ * short queue, in order, and is tried again every few milliseconds. When the queue is full too the flow is refused with
+ * -EAGAIN, and the workstation's repeated SYN is the next try.
+ *
+ *     FREE --open--> WAITING --answer--> OPEN --release--> FREE
+ *       |             ^   |                                 ^
+ *       +--> QUEUED --+   +----refused, broken, released----+
+ *              +----------refused, released-----------------+
+ *
+ * Events. Each socket is put into one inner epoll, edge-triggered, for reading and writing, and never touched with
+ * epoll_ctl() again. An event carries index and generation of its flow: one that was fetched before its flow ended is
+ * recognised and dropped. The outer loop watches the epoll's own descriptor.
+ *
+ * Answers are read in pieces that cannot reach into the stream behind them, so that the stream begins exactly where the
+ * engine begins to read. An edge is consumed only by a read that came back short, and at the end of the answer the engine
+ * is told to try a read, because what came with the answer makes no edge of its own.
+ *
+ * Reading. A read that came back short has emptied the socket, so the next one is answered with -EAGAIN without asking
+ * (`dry`), until an edge says that there is more. Once an event has said that the far end closed, no edge is left to
+ * come, and every read asks.
+ *
+ * Room: see room.h. When it comes back, the engine is told only if it was low.
+ */
+#include "socks/upstream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "socks/backlog.h"
+#include "socks/directory.h"
+#include "socks/room.h"
+
+#define RETRY_AFTER 2000u    /* microseconds between two tries to connect */
+#define EVENTS_AT_ONCE 64u   /* events fetched by one epoll_wait() */
+#define ANSWER_READ_MAX 272u /* bytes; more than socks_reply_want() ever says */
+#define MICROSECONDS 1000000u
+
+enum stream_state {
+    STREAM_FREE,
+    STREAM_QUEUED,  /* not connected: the listener's backlog is full */
+    STREAM_WAITING, /* request sent, answer not complete */
+    STREAM_OPEN,
+};
+
+struct stream {
+    int fd; /* -1 while FREE, and while QUEUED without a socket */
+    uint32_t generation;
+    uint32_t tag; /* of the target, for done() */
+    uint32_t key; /* the first digits of the credential, as a number */
+    struct socks_room room;
+    struct socks_reply reply;
+    uint8_t state; /* enum stream_state */
+    bool ended;    /* an event said that the far end closed */
+    bool dry;      /* the last read emptied the socket, and no event came since */
+};
+static_assert(sizeof(struct stream) <= 32, "a stream costs an idle flow at most 32 bytes");
+
+struct socks_upstream {
+    struct socks_upstream_config config;
+    struct isolation_secret secret;
+    struct sockaddr_un address;
+    struct tcp_engine *engine;
+    struct stream *streams; /* config.max_flows + 1; [0] is not used */
+    struct socks_backlog *backlog;
+    uint64_t retry_at; /* microseconds; of meaning while the backlog is not empty */
+    uint32_t capacity; /* SO_SNDBUF as the kernel keeps it, bytes */
+    int epoll;
+    struct socks_counters counters;
+};
+
+/* The stream of a flow that lives, or NULL. */
+static struct stream *stream_find(const struct socks_upstream *up, struct tcp_flow_id id)
+{
+    if (id.index == 0 || id.index > up->config.max_flows)
+        return NULL;
+    struct stream *s = &up->streams[id.index];
+    return s->state != STREAM_FREE && s->generation == id.generation ? s : NULL;
+}
+
+/* Let go of a stream in any state, and tell the owner of the target. */
+static void stream_end(struct socks_upstream *up, struct stream *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    uint32_t tag = s->tag;
+    memset(s, 0, sizeof(*s));
+    s->fd = -1;
+    if (up->config.done != NULL)
+        up->config.done(up->config.ctx, tag);
+}
+
+static size_t stream_room(const struct socks_upstream *up, const struct stream *s)
+{
+    return socks_room_left(&s->room, up->capacity);
+}
+
+/* The stream will not open. */
+static void stream_fail(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, enum tcp_refusal why,
+                        uint64_t now)
+{
+    stream_end(up, s);
+    tcp_upstream_failed(up->engine, id, why, now);
+}
+
+/* --- opening --- */
+
+static bool out_of_resources(int err)
+{
+    return err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS;
+}
+
+static int stream_socket(const struct socks_upstream *up)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return out_of_resources(errno) ? -ENOBUFS : -errno;
+    int size = (int)up->config.send_buffer;
+    if (size > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0) {
+        close(fd);
+        return -ENOBUFS;
+    }
+    return fd;
+}
+
+/* Connect and say everything. 0, -EAGAIN while the backlog is full, -ENOBUFS without resources, another negative errno
+ * for good. On an error the stream keeps what it has; stream_end() is for the caller. */
+static int stream_connect(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id,
+                          const uint8_t *request, size_t len)
+{
+    if (s->fd < 0) {
+        int fd = stream_socket(up);
+        if (fd < 0)
+            return fd;
+        s->fd = fd;
+    }
+    if (connect(s->fd, (const struct sockaddr *)&up->address, sizeof(up->address)) < 0)
+        return out_of_resources(errno) ? -ENOBUFS : -errno;
+
+    ssize_t n = send(s->fd, request, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EPIPE ? -ECONNREFUSED : out_of_resources(errno) ? -ENOBUFS : -ECONNABORTED;
+    if ((size_t)n != len)
+        return -ECONNABORTED; /* cannot be: the buffer of a new socket takes several requests */
+
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .data.u64 = (uint64_t)id.generation << 32 | id.index,
+    };
+    if (epoll_ctl(up->epoll, EPOLL_CTL_ADD, s->fd, &event) < 0)
+        return -ENOBUFS;
+    s->state = STREAM_WAITING;
+    socks_room_wrote(&s->room, up->capacity, s->fd, len);
+    up->counters.opened++;
+    return 0;
+}
+
+/* Let the request wait for the listener's backlog. 0 or -EAGAIN. */
+static int stream_wait(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, const uint8_t *request,
+                       size_t len, uint64_t now)
+{
+    if (up->backlog->count == 0)
+        up->retry_at = now + RETRY_AFTER;
+    s->state = STREAM_QUEUED;
+    return socks_backlog_put(up->backlog, id, request, len);
+}
+
+/* Ask where the flow goes. 0 or the target's refusal. */
+static int choose_target(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
+                         uint32_t host, struct socks_target *target)
+{
+    target->name[0] = '\0';
+    target->addr = tuple->dst;
+    target->port = tuple->dst_port;
+    target->isolation = up->config.isolation;
+    target->workstation = host;
+    target->nym = 0;
+    target->tag = 0;
+    target->why = DROP_TCP_REFUSED;
+    if (up->config.target == NULL)
+        return 0;
+    int err = up->config.target(up->config.ctx, id, tuple, host, target);
+    if (err != 0 && up->config.drops != NULL)
+        drop_count(up->config.drops, target->why);
+    return err;
+}
+
+/* Write the request for `target`, with the flow's credential. Returns its length or negative errno. */
+static ssize_t build_request(const struct socks_upstream *up, const struct tcp_tuple *tuple,
+                             const struct socks_target *target, uint64_t now,
+                             struct isolation_credential *credential, uint8_t *out, size_t size)
+{
+    const char *name = target->name[0] != '\0' ? target->name : NULL;
+    struct isolation_flow flow = {
+        .workstation = target->workstation,
+        .src = tuple->src,
+        .dst = tuple->dst,
+        .name = name,
+        .src_port = tuple->src_port,
+        .dst_port = tuple->dst_port,
+        .nym = target->nym,
+    };
+    uint64_t epoch =
+        isolation_epoch(&up->secret, target->isolation, &flow, now / MICROSECONDS, up->config.isolation_lifetime);
+    isolation_credential(&up->secret, target->isolation, &flow, epoch, credential);
+
+    struct socks_request request = {
+        .command = SOCKS_CONNECT,
+        .username = ISOLATION_USERNAME,
+        .password = credential->password,
+        .name = name,
+        .addr = target->addr,
+        .port = target->port,
+    };
+    return socks_request_write(&request, out, size);
+}
+
+int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
+                        uint32_t host, uint64_t now)
+{
+    if (id.index == 0 || id.index > up->config.max_flows)
+        return -EINVAL;
+    struct stream *s = &up->streams[id.index];
+    assert(s->state == STREAM_FREE);
+
+    struct socks_target target;
+    int err = choose_target(up, id, tuple, host, &target);
+    if (err != 0)
+        return err;
+
+    memset(s, 0, sizeof(*s));
+    s->fd = -1;
+    s->generation = id.generation;
+    s->tag = target.tag;
+
+    struct isolation_credential credential;
+    uint8_t request[SOCKS_REQUEST_MAX];
+    ssize_t len = build_request(up, tuple, &target, now, &credential, request, sizeof(request));
+    if (len < 0) {
+        err = (int)len;
+    } else {
+        char digits[9];
+        memcpy(digits, credential.password, 8);
+        digits[8] = '\0';
+        s->key = (uint32_t)strtoul(digits, NULL, 16);
+        /* Those who wait already come first. */
+        err = up->backlog->count > 0 ? -EAGAIN : stream_connect(up, s, id, request, (size_t)len);
+        if (err == -EAGAIN)
+            err = stream_wait(up, s, id, request, (size_t)len, now);
+    }
+    if (err != 0) {
+        up->counters.local++;
+        stream_end(up, s);
+    }
+    return err;
+}
+
+void socks_upstream_poll(struct socks_upstream *up, uint64_t now)
+{
+    if (up->backlog->count == 0 || now < up->retry_at)
+        return;
+    up->retry_at = now + RETRY_AFTER;
+    for (const struct socks_waiting *w; (w = socks_backlog_first(up->backlog)) != NULL;) {
+        struct tcp_flow_id id = w->id;
+        struct stream *s = stream_find(up, id);
+        int err = s != NULL ? stream_connect(up, s, id, w->request, w->len) : -ECANCELED;
+        if (err == -EAGAIN || (err == -ENOBUFS && s->fd < 0))
+            return; /* all who come after it wait too */
+        socks_backlog_pop(up->backlog);
+        if (err == 0) {
+            up->counters.queued++;
+            if (up->config.optimistic)
+                tcp_upstream_writable(up->engine, id, stream_room(up, s), now);
+        } else if (s != NULL) {
+            up->counters.broken++;
+            stream_fail(up, s, id, TCP_REFUSAL_NET, now);
+        }
+    }
+}
+
+bool socks_upstream_next(const struct socks_upstream *up, uint64_t *at)
+{
+    *at = up->retry_at;
+    return up->backlog->count > 0;
+}
+
+/* --- events --- */
+
+/* The answer is complete. */
+static void stream_answered(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, uint64_t now)
+{
+    uint8_t code = s->reply.code;
+    up->counters.by_code[socks_code_index(code)]++;
+    if (code != SOCKS_SUCCEEDED) {
+        up->counters.refused++;
+        stream_fail(up, s, id, socks_code_refusal(code), now);
+        return;
+    }
+    up->counters.connected++;
+    s->state = STREAM_OPEN;
+    tcp_upstream_connected(up->engine, id, stream_room(up, s), now);
+    tcp_upstream_readable(up->engine, id, now);
+}
+
+/* Read as much of the answer as there is. */
+static void stream_read_answer(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, uint64_t now)
+{
+    for (;;) {
+        uint8_t data[ANSWER_READ_MAX];
+        size_t want = socks_reply_want(&s->reply);
+        ssize_t n = recv(s->fd, data, want, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        int done = n > 0 ? socks_reply_feed(&s->reply, data, (size_t)n, NULL) : -ECONNRESET;
+        if (done > 0) {
+            stream_answered(up, s, id, now);
+            return;
+        }
+        if (done < 0) {
+            up->counters.broken++;
+            stream_fail(up, s, id, done == -EACCES ? TCP_REFUSAL_PROHIBITED : TCP_REFUSAL_NET, now);
+            return;
+        }
+        if ((size_t)n < want && !s->ended)
+            return;
+    }
+}
+
+static void stream_event(struct socks_upstream *up, struct tcp_flow_id id, uint32_t events, uint64_t now)
+{
+    const uint32_t input = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+    const uint32_t end = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+    struct stream *s = stream_find(up, id);
+    if (s == NULL)
+        return;
+    if (events & input) {
+        s->dry = false;
+        s->ended = s->ended || (events & end) != 0;
+        if (s->state == STREAM_WAITING)
+            stream_read_answer(up, s, id, now);
+        else
+            tcp_upstream_readable(up->engine, id, now);
+        s = stream_find(up, id);
+    }
+    if (s != NULL && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) && socks_room_drained(&s->room, up->capacity))
+        tcp_upstream_writable(up->engine, id, stream_room(up, s), now);
+}
+
+int socks_upstream_dispatch(struct socks_upstream *up, unsigned max_events, uint64_t now)
+{
+    unsigned total = 0;
+    while (total < max_events) {
+        struct epoll_event events[EVENTS_AT_ONCE];
+        unsigned room = max_events - total < EVENTS_AT_ONCE ? max_events - total : EVENTS_AT_ONCE;
+        int n = epoll_wait(up->epoll, events, (int)room, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        for (int i = 0; i < n; i++) {
+            struct tcp_flow_id id = {(uint32_t)events[i].data.u64, (uint32_t)(events[i].data.u64 >> 32)};
+            stream_event(up, id, events[i].events, now);
+        }
+        total += (unsigned)n;
+        if ((unsigned)n < room)
+            break;
+    }
+    return (int)total;
+}
+
+/* --- data --- */
+
+static size_t iov_length(const struct iovec *iov, int count)
+{
+    size_t n = 0;
+    for (int i = 0; i < count; i++)
+        n += iov[i].iov_len;
+    return n;
+}
+
+ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count,
+                             size_t *room)
+{
+    *room = 0;
+    struct stream *s = stream_find(up, id);
+    if (s == NULL)
+        return -EBADF;
+    if (s->state == STREAM_QUEUED)
+        return 0;
+
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+    ssize_t n;
+    do
+        n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN && !out_of_resources(errno))
+        return -errno;
+    if (n < 0)
+        n = 0;
+    if ((size_t)n < iov_length(iov, count))
+        socks_room_filled(&s->room, up->capacity);
+    else
+        socks_room_wrote(&s->room, up->capacity, s->fd, (size_t)n);
+    *room = stream_room(up, s);
+    return n;
+}
+
+ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count)
+{
+    struct stream *s = stream_find(up, id);
+    if (s == NULL)
+        return -EBADF;
+    if (s->state != STREAM_OPEN || s->dry)
+        return -EAGAIN;
+    ssize_t n;
+    do
+        n = readv(s->fd, iov, count);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    s->dry = !s->ended && (size_t)n < iov_length(iov, count);
+    return n;
+}
+
+void socks_upstream_release(struct socks_upstream *up, struct tcp_flow_id id, enum tcp_release how)
+{
+    (void)how; /* Tor has no half close and no reset: closing is all that can be said */
+    struct stream *s = stream_find(up, id);
+    if (s != NULL)
+        stream_end(up, s);
+}
+
+/* --- making and unmaking --- */
+
+/* SO_SNDBUF as the kernel keeps it for our sockets, or negative errno. */
+static int measure_capacity(const struct socks_upstream *up)
+{
+    int fd = stream_socket(up);
+    if (fd < 0)
+        return fd;
+    int size = 0;
+    socklen_t len = sizeof(size);
+    int err = getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) < 0 ? -errno : size;
+    close(fd);
+    return err;
+}
+
+int socks_upstream_new(struct socks_upstream **out, const struct socks_upstream_config *config)
+{
+    *out = NULL;
+    if (config->max_flows == 0 || config->max_flows > (1u << 24) || config->send_buffer > (1u << 28))
+        return -EINVAL;
+    struct socks_upstream *up = calloc(1, sizeof(*up));
+    if (up == NULL)
+        return -ENOMEM;
+    up->config = *config;
+    up->epoll = -1;
+    isolation_secret_init(&up->secret, config->secret);
+    memset(up->config.secret, 0, sizeof(up->config.secret));
+
+    int err = socks_path_address(config->path, &up->address);
+    if (err != 0)
+        goto fail;
+    up->config.path = up->address.sun_path;
+    err = -ENOMEM;
+    /* Zeroed by the system page by page, when first used: what is never used costs nothing. */
+    up->streams = calloc((size_t)config->max_flows + 1, sizeof(*up->streams));
+    up->backlog = calloc(1, sizeof(*up->backlog));
+    if (up->streams == NULL || up->backlog == NULL)
+        goto fail;
+    err = measure_capacity(up);
+    if (err < 0)
+        goto fail;
+    up->capacity = (uint32_t)err;
+    up->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (up->epoll < 0) {
+        err = -errno;
+        goto fail;
+    }
+    *out = up;
+    return 0;
+
+fail:
+    socks_upstream_free(up);
+    return err;
+}
+
+void socks_upstream_attach(struct socks_upstream *up, struct tcp_engine *engine)
+{
+    up->engine = engine;
+}
+
+void socks_upstream_free(struct socks_upstream *up)
+{
+    if (up == NULL)
+        return;
+    if (up->streams != NULL)
+        for (uint32_t i = 1; i <= up->config.max_flows; i++)
+            if (up->streams[i].state != STREAM_FREE)
+                stream_end(up, &up->streams[i]);
+    if (up->epoll >= 0)
+        close(up->epoll);
+    free(up->backlog);
+    free(up->streams);
+    free(up);
+}
+
+int socks_upstream_fd(const struct socks_upstream *up)
+{
+    return up->epoll;
+}
+
+const struct socks_counters *socks_upstream_counters(const struct socks_upstream *up)
+{
+    return &up->counters;
+}
+
+bool socks_upstream_look(const struct socks_upstream *up, struct tcp_flow_id id, struct socks_stream_info *info)
+{
+    static const char *const names[] = {"free", "queued", "waiting", "open"};
+    const struct stream *s = stream_find(up, id);
+    if (s == NULL)
+        return false;
+    info->state = names[s->state];
+    for (unsigned i = 0; i < 8; i++)
+        info->tag[i] = "0123456789abcdef"[s->key >> (28 - 4 * i) & 15];
+    info->tag[8] = '\0';
+    return true;
+}
