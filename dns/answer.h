@@ -67,7 +67,7 @@ size_t dns_size(const struct dns_config *config);
 
 /* Build an answerer in `memory`: zeroed, 64-byte aligned, dns_size() bytes, owned by the caller and in use until the
  * answerer is no more. It begins not ready. */
-struct dns *dns_init(void *memory, const struct dns_config *config, uint64_t now);
+struct dns *dns_init(void *memory, const struct dns_config *config);
 
 /* Say whether Tor is up. Until it is, whatever would need it is answered with SERVFAIL. */
 void dns_set_ready(struct dns *dns, bool ready);

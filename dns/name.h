@@ -3,8 +3,8 @@
  * Domain names in their two forms: as they travel (RFC 1035 3.1) and as the text of a host name.
  *
  * The wire form keeps the case in which it was asked, and any byte a label may hold: it is only ever copied back
- * into an answer. The text form is what everything else works on. It exists for plain host names only, so nothing
- * that needs escaping gets into a log, a table or Tor's hands.
+ * into an answer. The text form is what everything else works on. It holds nothing but the characters of host names, so
+ * nothing that needs escaping can get into a log, a table or Tor's hands.
  */
 #ifndef CLOISTER_DNS_NAME_H
 #define CLOISTER_DNS_NAME_H
@@ -34,9 +34,10 @@ bool dns_name_read(struct bytes *b, struct dns_name *name);
  * `offset` bytes into the message (RFC 1035 4.1.4). Returns false, and spoils the view, if it is malformed. */
 bool dns_name_skip(struct bytes *b, size_t offset);
 
-/* The text of a plain host name: lower case, labels of [a-z0-9_-] joined by dots, no dot at the end, NUL at the end.
- * Returns its length (0 for the root), or -EINVAL if a label holds any other byte. */
-int dns_name_to_text(const struct dns_name *name, char text[DNS_TEXT_SIZE]);
+/* The name as text: lower case, labels joined by dots, no dot at the end, NUL at the end. Returns its length, 0 for the
+ * root. A byte other than [A-Za-z0-9_-] becomes '?', of which no host name and no name known here has any; *plain tells
+ * whether there was none. Label for label, text and wire form begin at the same offset. */
+size_t dns_name_to_text(const struct dns_name *name, char text[DNS_TEXT_SIZE], bool *plain);
 
 /* The wire form of such a text. Returns 0, or -EINVAL if a label is empty or too long or the whole is too long. */
 int dns_name_from_text(const char *text, size_t len, struct dns_name *name);

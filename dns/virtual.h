@@ -13,14 +13,13 @@
 #include <stdint.h>
 
 #include "base/ipaddr.h"
-#include "base/pool.h"
-#include "base/siphash.h"
 #include "dns/name.h"
 
 struct dns_virtual_config {
-    struct ipnet net4;  /* range for A, host bits zero; len 0 if there is none */
-    struct ipnet net6;  /* range for AAAA; len 0 if there is none */
-    uint32_t slots;     /* memory of the table in units of 64 bytes, 64 to POOL_MAX_SLOTS; a name takes 1 to 5 */
+    struct ipnet net4; /* range for A, host bits zero; len 0 if there is none */
+    struct ipnet net6; /* range for AAAA; len 0 if there is none */
+    uint32_t
+        slots; /* memory of the table in units of 64 bytes, 64 to POOL_MAX_SLOTS (base/pool.h); a name takes 1 to 5 */
     uint32_t max_hosts; /* workstation numbers, 1 to 65535 */
     uint8_t secret[16]; /* for the hash tables and the order of addresses */
 };
@@ -52,6 +51,9 @@ bool dns_virtual_covers(const struct dns_virtual *table, const struct ipaddr *ad
  * marked as just used. Returns its handle, or 0 if there is no room: every entry that could make room is pinned. */
 uint32_t dns_virtual_map(struct dns_virtual *table, uint32_t host, const char *name, size_t len);
 
+/* The same, but none is made: 0 if there is none. */
+uint32_t dns_virtual_lookup(struct dns_virtual *table, uint32_t host, const char *name, size_t len);
+
 /* The entry behind an address that was given to `host`, marked as just used; 0 if there is none. */
 uint32_t dns_virtual_find(struct dns_virtual *table, uint32_t host, const struct ipaddr *addr);
 
@@ -67,8 +69,7 @@ size_t dns_virtual_name(const struct dns_virtual *table, uint32_t handle, char t
 void dns_virtual_pin(struct dns_virtual *table, uint32_t handle);
 void dns_virtual_unpin(struct dns_virtual *table, uint32_t handle);
 
-/* Remember that the name does not exist, until the time `until`; both in seconds of any clock that never steps back and
- * is never 0. */
+/* Remember that the name does not exist, until the time `until`, in seconds of any clock that never steps back. */
 void dns_virtual_set_failed(struct dns_virtual *table, uint32_t handle, uint32_t until);
 
 /* Seconds for which the name is still known not to exist; 0 if it may. */
