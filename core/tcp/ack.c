@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What an acknowledgment of the workstation means for what we sent: validity (RFC 5961 5), window, round trip, loss
+ * (RFC 6675; RFC 6582 without SACK), and what may be forgotten.
+ */
+#include "tcp/internal.h"
+
+static void update_window(struct flow *f, const struct segment *s)
+{
+    if (!seq_lt(f->snd_wl1, s->seq) && !(f->snd_wl1 == s->seq && seq_le(f->snd_wl2, s->ack)))
+        return;
+    f->snd_wnd = (uint32_t)s->window << f->snd_shift;
+    f->snd_wnd_max = u32_max(f->snd_wnd_max, f->snd_wnd);
+    f->snd_wl1 = s->seq;
+    f->snd_wl2 = s->ack;
+}
+
+static void take_sample(const struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    if (f->flags & FLOW_RTT_TIMED) {
+        if (seq_ge(s->ack, f->rtt_seq)) {
+            f->flags &= ~(uint32_t)FLOW_RTT_TIMED;
+            rtt_sample(f, (uint32_t)e->now - f->rtt_at);
+        }
+        return;
+    }
+    /* After a retransmission only the echoed timestamp tells which copy was answered (RFC 7323 4.1). */
+    if (s->has_ts && s->tsecr != 0) {
+        uint32_t ms = e->now_ms + f->ts_offset - s->tsecr;
+        if (ms <= RTO_MAX)
+            rtt_sample(f, u32_max(ms, 1) * 1000);
+    }
+}
+
+/* Fast recovery begins: the segment at snd_una, and all below `edge`, count as lost. */
+static void enter_recovery(struct tcp_engine *e, struct flow *f, uint32_t edge)
+{
+    uint32_t flight = f->snd_nxt - f->snd_una;
+    f->flags |= FLOW_RECOVERY;
+    f->flags &= ~(uint32_t)FLOW_RTT_TIMED;
+    f->recover = f->snd_nxt;
+    congestion_loss(e, f, flight);
+    f->lost_edge = seq_max(edge, f->snd_una + u32_min(f->snd_mss, flight));
+    f->rexmit_nxt = f->snd_una;
+}
+
+static void detect_loss(struct tcp_engine *e, struct flow *f, bool news)
+{
+    if (f->flags & FLOW_RECOVERY) {
+        if (news)
+            f->lost_edge = seq_max(f->lost_edge, board_lost_edge(e, f));
+        return;
+    }
+    if (f->flags & FLOW_LOSS)
+        return; /* everything is being sent again already (RFC 6582 3.2 (1)) */
+    uint32_t edge = board_lost_edge(e, f);
+    if (seq_gt(edge, f->snd_una) || f->dup_acks >= 3)
+        enter_recovery(e, f, edge);
+}
+
+static void leave_recovery(struct flow *f)
+{
+    if (f->flags & FLOW_RECOVERY) {
+        uint32_t flight = f->snd_nxt - f->snd_una;
+        f->cwnd = u32_min(f->ssthresh, u32_max(flight, f->snd_mss) + f->snd_mss);
+    }
+    f->flags &= ~(uint32_t)(FLOW_RECOVERY | FLOW_LOSS);
+    f->lost_edge = f->snd_una;
+    f->rexmit_nxt = f->snd_una;
+}
+
+/* New data is acknowledged. False if the flow is gone. */
+static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    uint32_t flight = f->snd_nxt - f->snd_una;
+    uint32_t acked = s->ack - f->snd_una;
+    uint32_t data = u32_min(acked, f->snd_queued);
+    bool limited = f->cwnd < f->ssthresh ? flight >= f->cwnd / 2 : flight + 2u * f->snd_mss >= f->cwnd;
+
+    take_sample(e, f, s);
+    queue_drop(e, f, data);
+    f->snd_una = s->ack;
+    f->down_bytes += data;
+    e->counters.down_bytes += data;
+    f->rexmit_nxt = seq_max(f->rexmit_nxt, f->snd_una);
+    f->lost_edge = seq_max(f->lost_edge, f->snd_una);
+    board_prune(e, f);
+    f->backoff = 0;
+    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_PROBED | FLOW_ICMP_MTU);
+
+    if (f->flags & (FLOW_RECOVERY | FLOW_LOSS)) {
+        if (seq_ge(f->snd_una, f->recover)) {
+            leave_recovery(f);
+            f->dup_acks = 0;
+        } else if ((f->flags & FLOW_RECOVERY) && f->rexmit_nxt == f->snd_una) {
+            /* A partial ACK: what follows it is missing too (RFC 6582 3.2 (3)). */
+            f->lost_edge = seq_max(f->lost_edge, f->snd_una + u32_min(f->snd_mss, f->snd_nxt - f->snd_una));
+            f->dup_acks = (uint8_t)(f->dup_acks - u32_min(f->dup_acks, acked / f->snd_mss));
+        }
+    } else {
+        f->dup_acks = 0;
+    }
+    if (!(f->flags & FLOW_RECOVERY))
+        congestion_acked(e, f, data, limited);
+    if ((f->flags & FLOW_FIN_SENT) && f->snd_una == f->snd_nxt)
+        close_fin_acked(e, f);
+    return f->state != FLOW_FREE && f->state != FLOW_TIME_WAIT;
+}
+
+bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    if (seq_gt(s->ack, f->snd_nxt) || seq_lt(s->ack, f->snd_una - f->snd_wnd_max)) {
+        drop_count(&e->drops, DROP_TCP_WINDOW);
+        receive_flush(e, f);
+        emit_challenge(e, f);
+        return false;
+    }
+    if (seq_lt(s->ack, f->snd_una))
+        return true; /* old, but its payload may be good */
+
+    uint32_t old_window = f->snd_wnd;
+    update_window(f, s);
+    bool news = s->sack_count > 0 && (f->flags & FLOW_SACK) && board_note(e, f, s);
+
+    if (s->ack != f->snd_una) {
+        if (!advance(e, f, s))
+            return f->state != FLOW_FREE;
+    } else if (f->snd_nxt != f->snd_una && s->len == 0 && !(s->flags & (TCP_SYN | TCP_FIN)) &&
+               f->snd_wnd == old_window && old_window != 0) {
+        /* A duplicate ACK (RFC 5681 2): nothing new but that a segment arrived. */
+        if (f->dup_acks < UINT8_MAX && (f->board == 0 || news))
+            f->dup_acks++;
+    }
+    if (news || f->dup_acks >= 3)
+        detect_loss(e, f, news);
+
+    if (old_window == 0 && f->snd_wnd > 0) {
+        /* The window is open again. What was sent against the shut one counts as lost, not as congestion. */
+        f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST);
+        f->backoff = 0;
+        if (f->snd_nxt != f->snd_una) {
+            f->lost_edge = f->snd_nxt;
+            f->rexmit_nxt = f->snd_una;
+        }
+    }
+    flow_list(e, f);
+    return true;
+}

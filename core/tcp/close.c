@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The ends of a flow (RFC 9293 3.6), see the diagram in flow.h. */
+#include "tcp/internal.h"
+
+void close_fin_received(struct tcp_engine *e, struct flow *f)
+{
+    f->flags &= ~(uint32_t)FLOW_RCV_FIN;
+    f->rcv_nxt++;
+    f->rcv_edge = seq_max(f->rcv_edge, f->rcv_nxt);
+    f->active_at = e->now_ms;
+    switch (f->state) {
+    case FLOW_ESTABLISHED:
+        /* The upstream stays as it is: Tor has no half-close, and shutdown() would lose what is still to come. */
+        f->state = FLOW_CLOSE_WAIT;
+        break;
+    case FLOW_FIN_WAIT_1:
+        f->state = FLOW_CLOSING;
+        flow_release_upstream(e, f, TCP_RELEASE_CLOSE);
+        break;
+    case FLOW_FIN_WAIT_2:
+        emit_ack(e, f);
+        flow_enter_time_wait(e, f);
+        return;
+    default:
+        return;
+    }
+    f->flags |= FLOW_ACK_NOW;
+    flow_list(e, f);
+    timer_arm(e, f);
+}
+
+void close_fin_acked(struct tcp_engine *e, struct flow *f)
+{
+    switch (f->state) {
+    case FLOW_FIN_WAIT_1:
+        f->state = FLOW_FIN_WAIT_2;
+        f->active_at = e->now_ms;
+        timer_arm(e, f);
+        break;
+    case FLOW_CLOSING:
+        flow_enter_time_wait(e, f);
+        break;
+    case FLOW_LAST_ACK:
+        flow_end(e, f, TCP_RELEASE_CLOSE);
+        break;
+    default:
+        break;
+    }
+}
+
+void close_reset(struct tcp_engine *e, struct flow *f)
+{
+    e->counters.flows_reset++;
+    if (f->state != FLOW_CONNECTING) {
+        emit_reset(e, f);
+    }
+    flow_end(e, f, TCP_RELEASE_ABORT);
+}

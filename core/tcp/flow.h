@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A flow: one TCP connection of a workstation and the upstream it is joined to.
+ *
+ * States, and what may be done in each (the workstation is the active opener, always):
+ *
+ *     FREE ──SYN──> CONNECTING ──upstream open──> SYN_RECEIVED ──ACK──> ESTABLISHED
+ *                       │ refused: RST or ICMP,                           │        │
+ *                       v slot free                       upstream ended: FIN    FIN of the workstation
+ *                                                                         v        v
+ *                                                              FIN_WAIT_1        CLOSE_WAIT ──upstream ended,
+ *                                                        FIN  /     │ ACK of FIN       or half_close_timeout: FIN
+ *                                                            v      v                        v
+ *                                                      CLOSING   FIN_WAIT_2              LAST_ACK
+ *                                                            \      │ FIN                    │ ACK of FIN
+ *                                                             v     v                        v
+ *                                                            TIME_WAIT ──60 s──> FREE <──────┘
+ *
+ *     state         upstream    from the workstation                to the workstation
+ *     CONNECTING    opening     repeated SYN ignored                nothing
+ *     SYN_RECEIVED  open (*)    SYN-ACK repeated, ACK awaited       SYN-ACK
+ *     ESTABLISHED   open        data written upstream               data read from upstream
+ *     CLOSE_WAIT    open        nothing more                        data read from upstream
+ *     FIN_WAIT_1/2  ended       data written while it is taken      FIN repeated until acknowledged
+ *     CLOSING       ended       nothing more                        FIN repeated
+ *     LAST_ACK      released    nothing more                        FIN repeated
+ *     TIME_WAIT     released    FIN acknowledged again              -
+ *
+ * (*) with accept = optimistic it is opened only when the handshake is complete.
+ *
+ * An RST that is exactly right, a reset upstream, a timeout or an eviction ends any of them at once.
+ */
+#ifndef CLOISTER_TCP_FLOW_H
+#define CLOISTER_TCP_FLOW_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#include "base/wheel.h"
+#include "tcp/engine.h"
+
+enum flow_state {
+    FLOW_FREE,
+    FLOW_CONNECTING,
+    FLOW_SYN_RECEIVED,
+    FLOW_ESTABLISHED,
+    FLOW_CLOSE_WAIT,
+    FLOW_FIN_WAIT_1,
+    FLOW_FIN_WAIT_2,
+    FLOW_CLOSING,
+    FLOW_LAST_ACK,
+    FLOW_TIME_WAIT,
+};
+
+/* What is independent of the state. */
+enum flow_flag {
+    FLOW_TS = 1 << 0,         /* timestamps agreed */
+    FLOW_SACK = 1 << 1,       /* SACK agreed */
+    FLOW_UP_HELD = 1 << 2,    /* open() succeeded and release() is owed */
+    FLOW_UP_OPEN = 1 << 3,    /* the upstream is connected */
+    FLOW_READABLE = 1 << 4,   /* read() may return something: not -EAGAIN since the last event */
+    FLOW_UP_EOF = 1 << 5,     /* read() returned 0: a FIN follows the queue */
+    FLOW_UP_DEAD = 1 << 6,    /* write() failed: what the workstation sends has nowhere to go */
+    FLOW_LISTED = 1 << 7,     /* on the turn's list */
+    FLOW_ACK_NOW = 1 << 8,    /* an ACK is owed at the end of the turn */
+    FLOW_ACK_LATER = 1 << 9,  /* an ACK is owed at ack_at */
+    FLOW_RTO_ARMED = 1 << 10, /* rto_at holds (retransmission, persist or SYN-ACK) */
+    FLOW_RTT_TIMED = 1 << 11, /* rtt_seq, rtt_at hold */
+    FLOW_FIN_SENT = 1 << 12,  /* snd_nxt counts a FIN */
+    FLOW_RECOVERY = 1 << 13,  /* fast recovery until snd_una reaches recover (RFC 6675) */
+    FLOW_LOSS = 1 << 14,      /* after a timeout, until snd_una reaches recover */
+    FLOW_PERSIST = 1 << 15,   /* the timer runs for a zero window, not for loss */
+    FLOW_PROBED = 1 << 16,    /* a tail loss probe was sent and nothing was heard since */
+    FLOW_WAIT_ROOM = 1 << 17, /* the last write was short: tcp_upstream_writable() will come */
+    FLOW_ICMP_MTU = 1 << 18,  /* pmtu_mss holds: a "packet too big" waits for confirmation (RFC 5927 7.2) */
+    FLOW_TLP_ARMED = 1 << 19, /* the timer that is armed is a probe timeout, not the RTO */
+    FLOW_PENDING = 1 << 20,   /* counted as connecting, against the quotas */
+    FLOW_RCV_FIN = 1 << 21,   /* rcv_fin holds: the workstation's FIN came ahead of data that is missing */
+    FLOW_SYN_AGAIN = 1 << 22, /* the SYN-ACK was sent more than once (RFC 6298 5.7) */
+};
+
+#define FLOW_CHALLENGES 10u /* challenge ACKs a flow may send at once; one more each 100 ms */
+
+struct flow {
+    /* Looked at for every segment. */
+    struct tcp_tuple tuple;
+    uint32_t hash_next; /* next flow of the same bucket */
+    uint32_t flags;     /* enum flow_flag */
+    uint8_t state;      /* enum flow_state */
+    uint8_t rcv_shift;  /* scale of the windows we send */
+    uint8_t snd_shift;  /* scale of the windows we get */
+    uint8_t backoff;    /* how often in a row the timer struck */
+    uint8_t dup_acks;   /* duplicate ACKs in a row */
+    uint8_t gather;     /* 1 + number of the gather slot that holds payload of this turn, or 0 */
+    uint8_t challenges; /* challenge ACKs it may still send now (RFC 5961 7) */
+    uint8_t reserved;
+    uint16_t host;     /* workstation number */
+    uint16_t rcv_mss;  /* largest segment seen, for the delayed ACK */
+    uint16_t snd_mss;  /* payload of a full segment, options with timestamps taken off */
+    uint16_t pmtu_mss; /* FLOW_ICMP_MTU: the smaller segment that an ICMP message asked for */
+
+    /* Receiving. */
+    uint32_t rcv_nxt;      /* next byte expected */
+    uint32_t rcv_edge;     /* right edge of the window last advertised; never moves left */
+    uint32_t rcv_acked;    /* the last acknowledgment number sent */
+    uint32_t rcv_room;     /* bytes the upstream could take when last asked */
+    uint32_t rcv_head;     /* first chunk of the reassembly list, by sequence number */
+    uint32_t rcv_held;     /* bytes at its front that are in order and acknowledged, waiting for room */
+    uint32_t rcv_fin;      /* sequence number of the workstation's FIN */
+    uint32_t rcv_recent;   /* sequence number of the out-of-order segment that came last, for SACK */
+    uint32_t ts_recent;    /* RFC 7323 TS.Recent */
+    uint32_t ts_recent_at; /* ms when it was set */
+    uint32_t ts_offset;    /* added to our clock, so that it tells nothing */
+
+    /* Sending. */
+    uint32_t snd_una;        /* oldest byte not acknowledged */
+    uint32_t snd_nxt;        /* next byte never sent before */
+    uint32_t snd_wnd;        /* window of the workstation, bytes */
+    uint32_t snd_wl1;        /* sequence number of the segment it came in */
+    uint32_t snd_wl2;        /* and its acknowledgment number */
+    uint32_t snd_wnd_max;    /* largest it ever was */
+    uint32_t snd_head;       /* first chunk of the send queue: byte snd_una is at its front */
+    uint32_t snd_tail;       /* last chunk */
+    uint32_t snd_cursor;     /* chunk that holds byte snd_nxt, or 0 if there is none yet */
+    uint32_t snd_queued;     /* bytes in the queue, sent or not */
+    uint32_t snd_cursor_seq; /* sequence number of the first byte in chunk snd_cursor */
+    uint32_t rexmit_nxt;     /* next byte to send again, below lost_edge */
+    uint32_t lost_edge;      /* bytes below it and not reported by SACK are lost */
+    uint32_t recover;        /* snd_nxt when the loss was noticed */
+    uint32_t board;          /* SACK scoreboard, slot number, or 0 */
+    uint32_t cwnd;           /* bytes */
+    uint32_t ssthresh;       /* bytes */
+    uint32_t cubic_max;      /* W_max, bytes */
+    uint32_t cubic_epoch;    /* ms when the epoch began, 0 = none */
+    uint32_t cubic_k;        /* ms */
+    uint32_t cubic_est;      /* W_est, bytes */
+    uint32_t srtt;           /* us * 8, 0 = no sample */
+    uint32_t rttvar;         /* us * 4 */
+    uint32_t rtt_seq;        /* the segment being timed ends here */
+    uint32_t rtt_at;         /* us, when it was sent */
+
+    /* Timers, ms. */
+    struct wheel_timer timer;
+    uint32_t rto_at;
+    uint32_t ack_at;
+    uint32_t active_at; /* last segment or upstream byte */
+    uint32_t created_at;
+
+    uint32_t list_next;    /* next on the turn's list */
+    uint32_t challenge_at; /* ms, when `challenges` was last filled up */
+
+    uint64_t up_bytes;   /* payload taken upstream */
+    uint64_t down_bytes; /* payload acknowledged by the workstation */
+};
+
+static_assert(sizeof(struct flow) <= 256, "a flow slot is at most four cache lines");
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A segment comes in: RFC 9293 3.10.7 in its order (sequence number, RST, SYN, ACK, payload, FIN), with RFC 7323's
+ * PAWS before and RFC 5961's challenge ACKs where the RFC of 1981 would have torn the connection down.
+ */
+#include "tcp/internal.h"
+
+#define PAWS_FORGET (24u * 24u * 3600u * 1000u) /* ms, RFC 7323 5.5 */
+#define OUTSIDE_EVERY 500u                      /* ms between answers to payloadless segments outside the window */
+
+/* RFC 7323 5.2: older than the newest timestamp seen in order. */
+static bool paws_rejects(const struct tcp_engine *e, const struct flow *f, const struct segment *s)
+{
+    return seq_lt(s->tsval, f->ts_recent) && e->now_ms - f->ts_recent_at < PAWS_FORGET;
+}
+
+/* RFC 9293 3.10.7.4, first: does any of it lie in the window? A FIN right at the edge of a shut window is let in. */
+static bool acceptable(const struct flow *f, const struct segment *s)
+{
+    uint32_t space = segment_space(s);
+    uint32_t window = seq_gt(f->rcv_edge, f->rcv_nxt) ? f->rcv_edge - f->rcv_nxt : 0;
+    uint32_t from = s->seq - f->rcv_nxt; /* may be "negative" */
+
+    if (space == 0)
+        return window == 0 ? from == 0 : from < window;
+    if (window == 0)
+        return from == 0 && s->len == 0;
+    return from < window || from + space - 1 < window ||
+           (seq_le(s->seq, f->rcv_nxt) && seq_gt(s->seq + space, f->rcv_nxt));
+}
+
+static bool in_window(const struct flow *f, uint32_t seq)
+{
+    uint32_t window = seq_gt(f->rcv_edge, f->rcv_nxt) ? f->rcv_edge - f->rcv_nxt : 0;
+    return seq - f->rcv_nxt < u32_max(window, 1);
+}
+
+/* Outside the window: say where we are. The probes of zero windows and of keepalives come here, and a stray old
+ * segment; two confused ends must not answer each other for ever. */
+static void outside_window(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    drop_count(&e->drops, DROP_TCP_WINDOW);
+    receive_flush(e, f);
+    if (seq_lt(s->seq, f->rcv_nxt) && s->len > 0 && (f->flags & FLOW_SACK) && seq_le(s->seq + s->len, f->rcv_nxt)) {
+        emit_ack_dsack(e, f, (struct sack_block){s->seq, s->seq + s->len});
+        return;
+    }
+    if (s->len > 0 || s->seq == f->rcv_nxt - 1 || s->seq == f->rcv_nxt)
+        emit_ack(e, f);
+    else
+        emit_challenge(e, f);
+}
+
+static void note_timestamp(const struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    if (s->has_ts && seq_le(s->seq, f->rcv_acked) && seq_ge(s->tsval, f->ts_recent)) {
+        f->ts_recent = s->tsval;
+        f->ts_recent_at = e->now_ms;
+    }
+}
+
+/* TIME_WAIT: a new SYN that cannot be old begins a new connection at once (RFC 9293 3.10.7.4, RFC 6191). */
+static bool time_wait_reuse(const struct flow *f, const struct segment *s)
+{
+    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
+        return false;
+    if ((f->flags & FLOW_TS) && s->has_ts)
+        return seq_gt(s->tsval, f->ts_recent) || (s->tsval == f->ts_recent && seq_gt(s->seq, f->rcv_nxt));
+    return seq_gt(s->seq, f->rcv_nxt);
+}
+
+static void fin_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    uint32_t fin = s->seq + s->len;
+    if (seq_gt(fin, f->rcv_nxt)) {
+        /* Ahead of what is missing, or of what did not fit the window. */
+        if (in_window(f, fin)) {
+            f->flags |= FLOW_RCV_FIN;
+            f->rcv_fin = fin;
+        }
+        return;
+    }
+    if (fin == f->rcv_nxt)
+        close_fin_received(e, f);
+}
+
+static void synchronised(struct tcp_engine *e, struct flow *f, const struct tcp_in *in, const struct segment *s)
+{
+    if ((f->flags & FLOW_TS) && !(s->flags & TCP_RST)) {
+        if (!s->has_ts) {
+            drop_count(&e->drops, DROP_TCP_PAWS); /* RFC 7323 3.2 */
+            return;
+        }
+        if (paws_rejects(e, f, s)) {
+            drop_count(&e->drops, DROP_TCP_PAWS);
+            receive_flush(e, f);
+            emit_challenge(e, f);
+            return;
+        }
+    }
+    if (s->flags & TCP_RST) {
+        receive_flush(e, f);
+        if (s->seq == f->rcv_nxt) {
+            e->counters.flows_reset++;
+            flow_end(e, f, TCP_RELEASE_ABORT);
+        } else {
+            drop_count(&e->drops, DROP_TCP_WINDOW);
+            if (in_window(f, s->seq))
+                emit_challenge(e, f); /* RFC 5961 3.2 */
+        }
+        return;
+    }
+    if (s->flags & TCP_SYN) {
+        receive_flush(e, f);
+        if (f->state == FLOW_SYN_RECEIVED && s->seq + 1 == f->rcv_nxt && !(s->flags & TCP_ACK)) {
+            drop_count(&e->drops, DROP_TCP_SYN_REPEAT);
+            emit_syn_ack(e, f);
+            return;
+        }
+        drop_count(&e->drops, DROP_TCP_FLAGS);
+        emit_challenge(e, f); /* RFC 5961 4.2 */
+        return;
+    }
+    if (!acceptable(f, s)) {
+        /* A shut window does not keep the acknowledgment of a probe from being taken note of. */
+        if (s->seq == f->rcv_nxt && (s->flags & TCP_ACK) && f->state != FLOW_SYN_RECEIVED && !ack_input(e, f, s))
+            return;
+        if (f->state != FLOW_FREE && f->state != FLOW_TIME_WAIT)
+            outside_window(e, f, s);
+        return;
+    }
+    if (!(s->flags & TCP_ACK)) {
+        drop_count(&e->drops, DROP_TCP_FLAGS);
+        return;
+    }
+    if (f->state == FLOW_SYN_RECEIVED) {
+        if (s->ack != f->snd_nxt) {
+            drop_count(&e->drops, DROP_TCP_WINDOW);
+            emit_reset_for(e, in, s);
+            return;
+        }
+        note_timestamp(e, f, s);
+        if (!handshake_complete(e, f, s))
+            return;
+    } else {
+        note_timestamp(e, f, s);
+        if (!ack_input(e, f, s) || f->state == FLOW_TIME_WAIT)
+            return;
+    }
+    if (f->state == FLOW_ESTABLISHED || f->snd_queued > 0)
+        f->active_at = e->now_ms;
+    bool receiving = f->state == FLOW_ESTABLISHED || f->state == FLOW_FIN_WAIT_1 || f->state == FLOW_FIN_WAIT_2;
+    if (receiving && s->len > 0) {
+        receive_data(e, f, s, in->gso_size);
+        if (f->state == FLOW_FREE)
+            return;
+    }
+    if (!receiving)
+        return;
+    if (s->flags & TCP_FIN) {
+        receive_flush(e, f);
+        fin_input(e, f, s);
+    } else if ((f->flags & FLOW_RCV_FIN) && f->rcv_fin == f->rcv_nxt) {
+        receive_flush(e, f);
+        if (f->rcv_fin == f->rcv_nxt)
+            close_fin_received(e, f);
+    }
+}
+
+static void time_wait(struct tcp_engine *e, struct flow *f, const struct tcp_in *in, const struct segment *s)
+{
+    if (time_wait_reuse(f, s)) {
+        flow_end(e, f, TCP_RELEASE_CLOSE);
+        handshake_listen(e, in, s);
+        return;
+    }
+    if (s->flags & TCP_RST) {
+        if (s->seq == f->rcv_nxt)
+            flow_end(e, f, TCP_RELEASE_CLOSE);
+        return;
+    }
+    /* The workstation did not see our last ACK, or asks. */
+    if (s->flags & TCP_FIN)
+        f->active_at = e->now_ms;
+    if (segment_space(s) > 0 || s->seq != f->rcv_nxt)
+        emit_challenge(e, f);
+}
+
+static void no_flow(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s)
+{
+    if (s->flags & TCP_RST) {
+        drop_count(&e->drops, DROP_TCP_STRAY_RST);
+        return;
+    }
+    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN) {
+        handshake_listen(e, in, s);
+        return;
+    }
+    drop_count(&e->drops, DROP_TCP_NO_FLOW);
+    emit_reset_for(e, in, s);
+}
+
+void tcp_input(struct tcp_engine *e, const struct tcp_in *in, uint64_t now)
+{
+    struct segment s;
+
+    engine_clock(e, now);
+    e->counters.segments_in++;
+    if (segment_parse(in->seg, &s) < 0 || s.src_port == 0 || s.dst_port == 0 || in->host >= e->cfg.max_hosts) {
+        drop_count(&e->drops, DROP_TCP_BAD);
+        return;
+    }
+    struct tcp_tuple tuple = {.src = in->src, .dst = in->dst, .src_port = s.src_port, .dst_port = s.dst_port};
+    struct flow *f = flow_find(e, &tuple);
+    if (f == NULL) {
+        no_flow(e, in, &s);
+        return;
+    }
+    if (f->host != in->host) {
+        drop_count(&e->drops, DROP_IP_SOURCE);
+        return;
+    }
+    switch (f->state) {
+    case FLOW_CONNECTING:
+        handshake_input(e, f, in, &s);
+        break;
+    case FLOW_TIME_WAIT:
+        time_wait(e, f, in, &s);
+        break;
+    default:
+        synchronised(e, f, in, &s);
+        break;
+    }
+}

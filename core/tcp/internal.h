@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of the engine share, and nobody else sees. One heading per file; engine.c's essay says how they
+ * play together.
+ */
+#ifndef CLOISTER_TCP_INTERNAL_H
+#define CLOISTER_TCP_INTERNAL_H
+
+#include "base/pool.h"
+#include "base/siphash.h"
+#include "base/wheel.h"
+#include "tcp/chunk.h"
+#include "tcp/engine.h"
+#include "tcp/flow.h"
+#include "tcp/segment.h"
+#include "tcp/seq.h"
+
+#define RCV_SHIFT 3u                         /* our window scale: 512 KiB at most, in steps of 8 bytes */
+#define RCV_WINDOW_MAX (65535u << RCV_SHIFT) /* bytes */
+#define SND_QUEUE_MAX (1u << 20)             /* bytes of one flow's send queue */
+#define RTO_INITIAL 1000u                    /* ms (RFC 6298 2.1) */
+#define RTO_MIN 200u                         /* ms; the RFC's 1 s is for coarse clocks, everybody's is this */
+#define RTO_MAX 60000u                       /* ms (RFC 6298 2.5) */
+#define DATA_RETRIES 15u                     /* timeouts in a row before a flow is given up; past R2 of 100 s */
+#define SYN_RETRIES 5u                       /* SYN-ACKs sent again: 1+2+4+8+16+32 s in all */
+#define DELAYED_ACK 40u                      /* ms */
+#define TIME_WAIT_MS 60000u                  /* 2 MSL, with Linux's MSL */
+#define FIN_WAIT_2_MS 60000u                 /* silence allowed in FIN_WAIT_2 */
+#define MEMORY_RETRY 20u                     /* ms until a flow that found no chunk looks again */
+
+#define GATHER_SLOTS 8u
+#define GATHER_IOV 64u
+#define BOARD_BLOCKS 16u
+
+/* In-order payload of one flow, as it lies in the caller's buffers, until the end of the turn. */
+struct gather {
+    uint32_t flow; /* slot number, 0 = free */
+    int count;
+    uint32_t bytes;
+    struct iovec iov[GATHER_IOV];
+};
+
+/* SACK scoreboard (RFC 6675): what the workstation reported beyond snd_una, ascending and disjoint. */
+struct board {
+    uint32_t count;
+    struct sack_block block[BOARD_BLOCKS];
+};
+
+/* What one workstation uses. */
+struct host_use {
+    uint32_t flows;
+    uint32_t connecting;
+    uint32_t chunks;
+};
+
+struct tcp_engine {
+    struct tcp_config cfg;
+    struct tcp_ops ops;
+    void *ctx;
+    struct siphash_key table_key;
+    struct siphash_key isn_key;
+    struct siphash_key ts_key;
+
+    uint64_t now; /* us, as the last call gave it */
+    uint32_t now_ms;
+
+    struct pool flows;
+    uint32_t *generation; /* of slot i at [i - 1]; outlives the slot's page */
+    uint32_t *buckets;    /* hash table: first flow of each bucket */
+    uint32_t bucket_mask;
+    struct chunks chunks;
+    struct pool boards;
+    struct host_use *hosts;
+    struct wheel wheel;
+
+    uint32_t list_first, list_last;           /* the turn's list */
+    uint32_t time_wait_first, time_wait_last; /* oldest first; linked by snd_head (next) and snd_tail (previous) */
+    struct gather gather[GATHER_SLOTS];
+
+    struct tcp_counters counters;
+    struct drops drops;
+    struct tcp_out out; /* the segment being built */
+};
+
+/* engine.c: every entry point sets the clock first. */
+void engine_clock(struct tcp_engine *e, uint64_t now);
+
+/* table.c: finding, making and ending flows. */
+struct flow *flow_at(const struct tcp_engine *e, uint32_t i);
+uint32_t flow_index(const struct tcp_engine *e, const struct flow *f);
+struct tcp_flow_id flow_id(const struct tcp_engine *e, const struct flow *f);
+struct flow *flow_find(const struct tcp_engine *e, const struct tcp_tuple *tuple);
+/* The flow a handle names, or NULL if that one is gone. */
+struct flow *flow_of_id(const struct tcp_engine *e, struct tcp_flow_id id);
+/* A zeroed flow in the table, or NULL when it is full. */
+struct flow *flow_create(struct tcp_engine *e, const struct tcp_tuple *tuple, uint32_t host);
+/* Put on the turn's list: tcp_flush() will look at it. */
+void flow_list(struct tcp_engine *e, struct flow *f);
+/* Let go of everything but the slot, which tcp_flush() frees. Nothing is sent. */
+void flow_end(struct tcp_engine *e, struct flow *f, enum tcp_release how);
+void flow_release_upstream(struct tcp_engine *e, struct flow *f, enum tcp_release how);
+/* No longer counted as connecting. */
+void flow_settled(struct tcp_engine *e, struct flow *f);
+void flow_free_slot(struct tcp_engine *e, struct flow *f);
+void flow_enter_time_wait(struct tcp_engine *e, struct flow *f);
+void flow_leave_time_wait(struct tcp_engine *e, struct flow *f);
+uint32_t flow_isn(const struct tcp_engine *e, const struct tcp_tuple *tuple);
+uint32_t flow_ts_offset(const struct tcp_engine *e, const struct tcp_tuple *tuple);
+/* Chunks on a workstation's account; 0 if pool or quota is exhausted. */
+uint32_t flow_chunk_take(struct tcp_engine *e, struct flow *f);
+void flow_chunk_give(struct tcp_engine *e, struct flow *f, uint32_t chunk);
+
+/* emit.c: segments out. */
+void emit_ack(struct tcp_engine *e, struct flow *f);
+void emit_ack_dsack(struct tcp_engine *e, struct flow *f, struct sack_block dup);
+void emit_challenge(struct tcp_engine *e, struct flow *f);
+void emit_syn_ack(struct tcp_engine *e, struct flow *f);
+/* Payload [seq, seq + len) of the send queue, with FIN if asked. */
+void emit_data(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, bool fin, bool push);
+/* RST for a flow: from snd_nxt, acknowledging rcv_nxt. */
+void emit_reset(struct tcp_engine *e, struct flow *f);
+/* RST for a segment that no flow wants (RFC 9293 3.10.7.1). */
+void emit_reset_for(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s);
+/* Payload of a full segment that carries what an ACK of this flow carries now. */
+uint32_t emit_mss(const struct tcp_engine *e, const struct flow *f);
+
+/* handshake.c: SYN to ESTABLISHED. */
+void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s);
+void handshake_input(struct tcp_engine *e, struct flow *f, const struct tcp_in *in, const struct segment *s);
+/* The ACK of our SYN came. False if the flow is gone. */
+bool handshake_complete(struct tcp_engine *e, struct flow *f, const struct segment *s);
+void handshake_timeout(struct tcp_engine *e, struct flow *f);
+
+/* receive.c: payload of the workstation, on its way upstream. */
+void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *s, uint16_t gso_size);
+/* Write upstream what was gathered for this flow. Before any segment of the flow is sent. */
+void receive_flush(struct tcp_engine *e, struct flow *f);
+/* Write upstream what is held. */
+void receive_deliver(struct tcp_engine *e, struct flow *f);
+/* The window to advertise now; moves rcv_edge. Bytes. */
+uint32_t receive_window(struct tcp_engine *e, struct flow *f);
+/* The edge that could be advertised now. */
+uint32_t receive_edge(const struct flow *f);
+/* An ACK is owed if it would open the window by enough (RFC 9293 3.8.6.2.2). */
+void receive_reopen(struct tcp_engine *e, struct flow *f);
+void receive_discard(struct tcp_engine *e, struct flow *f);
+
+/* reassembly.c: the list of received chunks. */
+/* Keep payload [seq, seq + len); bytes already there stay. Returns the end of what is now present without a gap from
+ * `seq` on: less than seq + len if memory ran out. */
+uint32_t reassembly_insert(struct tcp_engine *e, struct flow *f, uint32_t seq, const uint8_t *data, uint32_t len);
+/* The end of the contiguous run that starts the list at `seq`; `seq` itself if there is none. */
+uint32_t reassembly_contiguous(const struct tcp_engine *e, const struct flow *f, uint32_t seq);
+/* Up to `max` pieces from the front, `bytes` in all at most. */
+int reassembly_peek(const struct tcp_engine *e, const struct flow *f, uint32_t bytes, struct iovec *iov, int max);
+void reassembly_consume(struct tcp_engine *e, struct flow *f, uint32_t bytes);
+/* SACK blocks for what lies beyond `from`, the one with rcv_recent first. Returns their number. */
+uint32_t reassembly_blocks(const struct tcp_engine *e, const struct flow *f, uint32_t from, struct sack_block *out,
+                           uint32_t max);
+
+/* ack.c: what an acknowledgment of the workstation means for what we sent. */
+/* False if the segment is to be dropped. */
+bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s);
+
+/* queue.c: the send queue. */
+/* Read up to `want` bytes from upstream into the queue. Returns bytes, or negative errno: -EAGAIN nothing there, -ENOMEM
+ * no chunk, -EPIPE end of stream, others: reset. */
+int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want);
+void queue_drop(struct tcp_engine *e, struct flow *f, uint32_t bytes);
+/* Point iov at payload [seq, seq + len). Returns the number of pieces, *got the bytes covered. */
+int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, struct iovec *iov, int max,
+               uint32_t *got);
+
+/* send.c: data and FIN out. */
+/* Send what may be sent. True if the turn's budget ended it. */
+bool send_output(struct tcp_engine *e, struct flow *f);
+void send_arm(struct tcp_engine *e, struct flow *f);
+void send_timeout(struct tcp_engine *e, struct flow *f);
+uint32_t send_pipe(const struct tcp_engine *e, const struct flow *f);
+
+/* scoreboard.c */
+/* Note the SACK blocks of a segment. True if one told something new. */
+bool board_note(struct tcp_engine *e, struct flow *f, const struct segment *s);
+void board_prune(struct tcp_engine *e, struct flow *f);
+void board_drop(struct tcp_engine *e, struct flow *f);
+/* Bytes in [from, to) that SACK reported. */
+uint32_t board_sacked(const struct tcp_engine *e, const struct flow *f, uint32_t from, uint32_t to);
+/* The first hole at or after `from`: its start in *from, its end (at most `to`) returned. */
+uint32_t board_hole(const struct tcp_engine *e, const struct flow *f, uint32_t *from, uint32_t to);
+/* RFC 6675 IsLost(): bytes below the result and not reported are lost. snd_una if none is. */
+uint32_t board_lost_edge(const struct tcp_engine *e, const struct flow *f);
+
+/* congestion.c: CUBIC (RFC 9438) */
+void congestion_init(struct flow *f);
+void congestion_acked(const struct tcp_engine *e, struct flow *f, uint32_t bytes, bool limited);
+void congestion_loss(const struct tcp_engine *e, struct flow *f, uint32_t flight);
+void congestion_timeout(const struct tcp_engine *e, struct flow *f, uint32_t flight);
+void congestion_idle(const struct tcp_engine *e, struct flow *f);
+
+/* rtt.c: RFC 6298 */
+void rtt_sample(struct flow *f, uint32_t us);
+uint32_t rtt_rto(const struct flow *f); /* ms, without backoff */
+
+/* timer.c */
+/* Set the flow's timer to the earliest thing it waits for. */
+void timer_arm(struct tcp_engine *e, struct flow *f);
+void timer_run(struct tcp_engine *e, struct flow *f);
+
+/* close.c: the ends of a flow. */
+/* The workstation's FIN is in order now. */
+void close_fin_received(struct tcp_engine *e, struct flow *f);
+/* Our FIN was acknowledged. */
+void close_fin_acked(struct tcp_engine *e, struct flow *f);
+/* RST to the workstation, abort upstream, slot free. */
+void close_reset(struct tcp_engine *e, struct flow *f);
+
+static inline struct host_use *engine_host(struct tcp_engine *e, uint32_t host)
+{
+    return &e->hosts[host];
+}
+
+#endif

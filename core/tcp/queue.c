@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The send queue: bytes read from upstream and not yet acknowledged by the workstation, in a list of chunks. Byte
+ * snd_una stands at the front. Nothing is read before it may be sent, so a flow whose window is shut, or that is
+ * idle, holds (next to) nothing here, and the upstream feels the pressure.
+ */
+#include <errno.h>
+
+#include "tcp/internal.h"
+
+#define FILL_CHUNKS 17 /* 64 KiB and what is left of the last chunk */
+
+/* Link the `count` chunks that now hold `bytes` more, and give back those that stayed empty. */
+static void link_chunks(struct tcp_engine *e, struct flow *f, const uint32_t *chunk, int count, uint32_t bytes)
+{
+    for (int k = 0; k < count; k++) {
+        uint32_t len = u32_min(bytes, CHUNK_SIZE);
+        if (len == 0) {
+            flow_chunk_give(e, f, chunk[k]);
+            continue;
+        }
+        chunk_info(&e->chunks, chunk[k])->len = (uint16_t)len;
+        if (f->snd_tail != 0)
+            chunk_info(&e->chunks, f->snd_tail)->next = chunk[k];
+        else
+            f->snd_head = chunk[k];
+        f->snd_tail = chunk[k];
+        bytes -= len;
+    }
+}
+
+int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
+{
+    struct iovec iov[FILL_CHUNKS + 1];
+    uint32_t chunk[FILL_CHUNKS];
+    int pieces = 0;
+    int taken = 0;
+    uint32_t asked = 0;
+    uint32_t tail_room = 0;
+
+    if (f->snd_tail != 0) {
+        struct chunk *tail = chunk_info(&e->chunks, f->snd_tail);
+        tail_room = u32_min(want, CHUNK_SIZE - tail->off - tail->len);
+        if (tail_room > 0) {
+            iov[pieces].iov_base = chunk_data(&e->chunks, f->snd_tail) + tail->off + tail->len;
+            iov[pieces++].iov_len = tail_room;
+            asked = tail_room;
+        }
+    }
+    while (asked < want && taken < FILL_CHUNKS) {
+        uint32_t i = flow_chunk_take(e, f);
+        if (i == 0)
+            break;
+        chunk[taken++] = i;
+        uint32_t len = u32_min(want - asked, CHUNK_SIZE);
+        iov[pieces].iov_base = chunk_data(&e->chunks, i);
+        iov[pieces++].iov_len = len;
+        asked += len;
+    }
+    if (asked == 0)
+        return -ENOMEM;
+
+    ssize_t n = e->ops.read(e->ctx, flow_id(e, f), iov, pieces);
+    uint32_t bytes = n > 0 ? (uint32_t)n : 0;
+    uint32_t into_tail = u32_min(bytes, tail_room);
+    if (into_tail > 0) {
+        struct chunk *tail = chunk_info(&e->chunks, f->snd_tail);
+        tail->len = (uint16_t)(tail->len + into_tail);
+    }
+    link_chunks(e, f, chunk, taken, bytes - into_tail);
+    f->snd_queued += bytes;
+    if (n < 0)
+        return (int32_t)n;
+    if (n == 0)
+        return -EPIPE;
+    f->active_at = e->now_ms;
+    /* Short: the upstream had no more, and will say when it has (queue empty, so the next edge comes). */
+    if (bytes < asked)
+        f->flags &= ~(uint32_t)FLOW_READABLE;
+    return (int32_t)bytes;
+}
+
+void queue_drop(struct tcp_engine *e, struct flow *f, uint32_t bytes)
+{
+    f->snd_queued -= bytes;
+    while (bytes > 0) {
+        uint32_t i = f->snd_head;
+        struct chunk *c = chunk_info(&e->chunks, i);
+        uint32_t len = u32_min(bytes, c->len);
+        c->off = (uint16_t)(c->off + len);
+        c->len = (uint16_t)(c->len - len);
+        bytes -= len;
+        if (c->len > 0)
+            return;
+        f->snd_head = c->next;
+        if (f->snd_head == 0)
+            f->snd_tail = 0;
+        if (f->snd_cursor == i)
+            f->snd_cursor = 0;
+        flow_chunk_give(e, f, i);
+    }
+}
+
+int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, struct iovec *iov, int max,
+               uint32_t *got)
+{
+    /* The cursor spares the walk over what is in flight when new data is sent. Its chunk's first byte may have been
+     * acknowledged since: snd_cursor_seq is where data[0] of the chunk stands. */
+    uint32_t i = f->snd_head;
+    uint32_t at = f->snd_una;
+    if (f->snd_cursor != 0 && i != f->snd_cursor && seq_ge(seq, f->snd_cursor_seq)) {
+        i = f->snd_cursor;
+        at = f->snd_cursor_seq;
+    }
+    int n = 0;
+    *got = 0;
+    while (i != 0 && n < max && *got < len) {
+        const struct chunk *c = chunk_info(&e->chunks, i);
+        if (seq_ge(seq, at + c->len)) {
+            at += c->len;
+            i = c->next;
+            continue;
+        }
+        uint32_t skip = seq - at;
+        uint32_t piece = u32_min(c->len - skip, len - *got);
+        iov[n].iov_base = chunk_data(&e->chunks, i) + c->off + skip;
+        iov[n++].iov_len = piece;
+        *got += piece;
+        seq += piece;
+        f->snd_cursor = i;
+        f->snd_cursor_seq = at;
+    }
+    return n;
+}

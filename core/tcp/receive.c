@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Payload on its way upstream.
+ *
+ * In-order payload is not copied: until the end of the turn it is a list of pointers into the caller's buffers (a
+ * "gather"), then one write takes all of it. rcv_nxt moves on at once, so that the next segment of the batch is in
+ * order too, but no ACK leaves before the write was made. What the write did not take, and what comes out of order,
+ * is copied to the reassembly list; if there is no memory for it, rcv_nxt moves back and the workstation sends again.
+ *
+ * The advertised window follows the upstream's room, as it was told by the last write: its right edge is the first
+ * byte not yet written plus that room, and never moves left (RFC 9293 3.8.6). The edge is counted in whole units of
+ * the window scale from rcv_nxt on; rounding up may promise up to seven bytes too many, which the reassembly list
+ * takes.
+ */
+#include <errno.h>
+
+#include "tcp/internal.h"
+
+#define DELIVER_IOV 16
+
+uint32_t receive_edge(const struct flow *f)
+{
+    uint32_t limit = f->rcv_shift != 0 ? RCV_WINDOW_MAX : 65535;
+    uint32_t first_unwritten = f->rcv_nxt - f->rcv_held;
+    uint32_t edge = first_unwritten + u32_min(f->rcv_room, limit);
+    return seq_max(edge, f->rcv_edge);
+}
+
+/* An opening smaller than this is not worth telling: a segment, or a good part of a small buffer. */
+static uint32_t worth_telling(const struct flow *f)
+{
+    return u32_max(1, u32_min(f->rcv_mss, f->rcv_room / 2));
+}
+
+uint32_t receive_window(struct tcp_engine *e, struct flow *f)
+{
+    (void)e;
+    uint32_t limit = f->rcv_shift != 0 ? RCV_WINDOW_MAX : 65535;
+    uint32_t edge = receive_edge(f);
+    if (edge - f->rcv_edge < worth_telling(f))
+        edge = f->rcv_edge;
+    uint32_t window = seq_gt(edge, f->rcv_nxt) ? edge - f->rcv_nxt : 0;
+    uint32_t unit = (1u << f->rcv_shift) - 1;
+    window = u32_min((window + unit) & ~unit, limit);
+    f->rcv_edge = seq_max(f->rcv_edge, f->rcv_nxt + window);
+    return window;
+}
+
+void receive_reopen(struct tcp_engine *e, struct flow *f)
+{
+    uint32_t now_open = seq_gt(f->rcv_edge, f->rcv_nxt) ? f->rcv_edge - f->rcv_nxt : 0;
+    uint32_t opening = receive_edge(f) - f->rcv_edge;
+    /* Told at once when the workstation may be waiting for it; else the next ACK says it. */
+    if (opening < worth_telling(f) || now_open >= 2u * f->rcv_mss + 65535u / 4)
+        return;
+    f->flags |= FLOW_ACK_NOW;
+    flow_list(e, f);
+}
+
+static bool can_write(const struct flow *f)
+{
+    return (f->flags & FLOW_UP_HELD) && !(f->flags & (FLOW_UP_DEAD | FLOW_WAIT_ROOM));
+}
+
+/* Write; returns bytes taken or negative errno, and keeps books. */
+static ssize_t write_upstream(struct tcp_engine *e, struct flow *f, const struct iovec *iov, int count,
+                              uint32_t bytes)
+{
+    size_t room = 0;
+    ssize_t taken = e->ops.write(e->ctx, flow_id(e, f), iov, count, &room);
+    if (taken < 0)
+        return taken;
+    f->rcv_room = (uint32_t)(room < RCV_WINDOW_MAX ? room : RCV_WINDOW_MAX);
+    f->up_bytes += (uint64_t)taken;
+    e->counters.up_bytes += (uint64_t)taken;
+    if ((uint64_t)taken < bytes)
+        f->flags |= FLOW_WAIT_ROOM;
+    return taken;
+}
+
+void receive_discard(struct tcp_engine *e, struct flow *f)
+{
+    while (f->rcv_head != 0) {
+        uint32_t i = f->rcv_head;
+        f->rcv_head = chunk_info(&e->chunks, i)->next;
+        flow_chunk_give(e, f, i);
+    }
+    f->rcv_held = 0;
+}
+
+/* The upstream takes no more, ever. What it still has to say is read on: whether that ends in an end of file or in a
+ * reset is decided by the read. What the workstation sends from now on has nowhere to go and is not acknowledged. */
+static void upstream_write_failed(struct tcp_engine *e, struct flow *f)
+{
+    f->flags |= FLOW_UP_DEAD;
+    if (!(f->flags & FLOW_UP_EOF))
+        f->flags |= FLOW_READABLE;
+    receive_discard(e, f);
+    flow_list(e, f);
+}
+
+void receive_deliver(struct tcp_engine *e, struct flow *f)
+{
+    while (f->rcv_held > 0 && can_write(f)) {
+        struct iovec iov[DELIVER_IOV];
+        int count = reassembly_peek(e, f, f->rcv_held, iov, DELIVER_IOV);
+        uint32_t bytes = 0;
+        for (int k = 0; k < count; k++)
+            bytes += (uint32_t)iov[k].iov_len;
+        ssize_t taken = write_upstream(e, f, iov, count, bytes);
+        if (taken < 0) {
+            upstream_write_failed(e, f);
+            return;
+        }
+        reassembly_consume(e, f, (uint32_t)taken);
+        f->rcv_held -= (uint32_t)taken;
+    }
+}
+
+static void owe_ack(struct tcp_engine *e, struct flow *f)
+{
+    /* Every second full segment at least, else within 40 ms (RFC 9293 3.8.6.3, RFC 5681 4.2). */
+    if (f->rcv_nxt - f->rcv_acked >= 2u * f->rcv_mss)
+        f->flags |= FLOW_ACK_NOW;
+    else if (!(f->flags & (FLOW_ACK_LATER | FLOW_ACK_NOW))) {
+        f->flags |= FLOW_ACK_LATER;
+        f->ack_at = e->now_ms + DELAYED_ACK;
+        timer_arm(e, f);
+    }
+}
+
+/* Copy what could not be written, from byte `skip` of the gather on. */
+static void keep_rest(struct tcp_engine *e, struct flow *f, const struct gather *g, uint32_t skip)
+{
+    uint32_t start = f->rcv_nxt - g->bytes;
+    uint32_t at = start;
+    uint32_t good = start + skip;
+    for (int k = 0; k < g->count; k++) {
+        uint32_t len = (uint32_t)g->iov[k].iov_len;
+        uint32_t from = skip > at - start ? skip - (at - start) : 0;
+        if (from < len && good == at + from)
+            good = reassembly_insert(e, f, at + from, (const uint8_t *)g->iov[k].iov_base + from, len - from);
+        at += len;
+    }
+    /* Memory ran out: the rest was never received. */
+    if (seq_lt(good, f->rcv_nxt)) {
+        drop_count(&e->drops, DROP_TCP_MEMORY);
+        f->rcv_nxt = good;
+    }
+    f->rcv_held = f->rcv_nxt - (start + skip);
+}
+
+void receive_flush(struct tcp_engine *e, struct flow *f)
+{
+    if (f->gather == 0)
+        return;
+    struct gather *g = &e->gather[f->gather - 1];
+    f->gather = 0;
+    g->flow = 0;
+    ssize_t taken = 0;
+    if (can_write(f)) {
+        taken = write_upstream(e, f, g->iov, g->count, g->bytes);
+        if (taken < 0)
+            upstream_write_failed(e, f);
+    }
+    if (f->flags & FLOW_UP_DEAD) {
+        f->rcv_nxt -= g->bytes; /* nobody has it, so it is not acknowledged */
+        return;
+    }
+    if ((uint32_t)taken < g->bytes)
+        keep_rest(e, f, g, (uint32_t)taken);
+    owe_ack(e, f);
+}
+
+/* Remember payload until the end of the turn. False if it does not fit: the caller flushes and tries again. */
+static bool gather_add(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    struct gather *g = NULL;
+    if (f->gather != 0) {
+        g = &e->gather[f->gather - 1];
+        if (g->count == (int)GATHER_IOV)
+            return false;
+    } else {
+        uint32_t k = 0;
+        while (k < GATHER_SLOTS && e->gather[k].flow != 0)
+            k++;
+        if (k == GATHER_SLOTS)
+            return false;
+        g = &e->gather[k];
+        g->flow = flow_index(e, f);
+        g->count = 0;
+        g->bytes = 0;
+        f->gather = (uint8_t)(k + 1);
+    }
+    g->iov[g->count++] = (struct iovec){.iov_base = (void *)(uintptr_t)s->payload, .iov_len = s->len};
+    g->bytes += s->len;
+    return true;
+}
+
+static void gather_flush_all(struct tcp_engine *e)
+{
+    for (uint32_t k = 0; k < GATHER_SLOTS; k++)
+        if (e->gather[k].flow != 0)
+            receive_flush(e, flow_at(e, e->gather[k].flow));
+}
+
+static void store(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    uint32_t end = reassembly_insert(e, f, s->seq, s->payload, s->len);
+    if (seq_lt(end, s->seq + s->len))
+        drop_count(&e->drops, DROP_TCP_MEMORY);
+    if (s->seq != f->rcv_nxt) {
+        e->counters.out_of_order++;
+        f->rcv_recent = s->seq;
+        return;
+    }
+    if (seq_gt(end, s->seq + s->len) || (f->rcv_head != 0 && f->rcv_held == 0))
+        f->flags |= FLOW_ACK_NOW; /* a gap is filled, or others remain (RFC 5681 4.2) */
+    f->rcv_held += end - f->rcv_nxt;
+    f->rcv_nxt = end;
+    receive_deliver(e, f);
+    if (!(f->flags & FLOW_UP_DEAD))
+        owe_ack(e, f);
+}
+
+static void receive_in_order(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    flow_list(e, f);
+    if (f->rcv_head == 0) {
+        bool added = gather_add(e, f, s);
+        if (!added) {
+            gather_flush_all(e);
+            /* That may have moved rcv_nxt back, stored something, or found the upstream dead. */
+            added = f->rcv_head == 0 && s->seq == f->rcv_nxt && !(f->flags & FLOW_UP_DEAD) && gather_add(e, f, s);
+        }
+        if (added) {
+            f->rcv_nxt += s->len;
+            return;
+        }
+    }
+    if (f->flags & FLOW_UP_DEAD)
+        return;
+    store(e, f, s);
+}
+
+static void receive_out_of_order(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    receive_flush(e, f);
+    store(e, f, s);
+    emit_ack(e, f);
+}
+
+void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *seg, uint16_t gso_size)
+{
+    struct segment s = *seg;
+    uint32_t full = gso_size != 0 ? gso_size : s.len;
+    if (full > f->rcv_mss)
+        f->rcv_mss = (uint16_t)u32_min(full, e->cfg.mtu);
+
+    if (f->flags & FLOW_UP_DEAD) {
+        /* Our FIN was acknowledged and still data comes: a closed socket answers with RST (RFC 9293 3.10.4). Before
+         * that, saying nothing lets the workstation read what is on its way to it. */
+        if (f->state == FLOW_FIN_WAIT_2)
+            close_reset(e, f);
+        else if (f->state != FLOW_FREE)
+            emit_challenge(e, f);
+        return;
+    }
+    if (seq_lt(s.seq, f->rcv_nxt)) {
+        uint32_t old = f->rcv_nxt - s.seq;
+        struct sack_block dup = {s.seq, s.seq + u32_min(old, s.len)};
+        if (old >= s.len) {
+            receive_flush(e, f);
+            emit_ack_dsack(e, f, dup);
+            return;
+        }
+        s.seq += old;
+        s.payload += old;
+        s.len -= old;
+        f->flags |= FLOW_ACK_NOW;
+    }
+    uint32_t room = seq_gt(f->rcv_edge, s.seq) ? f->rcv_edge - s.seq : 0;
+    if (s.len > room) {
+        s.len = room;
+        f->flags |= FLOW_ACK_NOW;
+        flow_list(e, f);
+        drop_count(&e->drops, DROP_TCP_WINDOW);
+        if (s.len == 0)
+            return;
+    }
+    if (s.seq == f->rcv_nxt)
+        receive_in_order(e, f, &s);
+    else
+        receive_out_of_order(e, f, &s);
+}

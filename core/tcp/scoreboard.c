@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The SACK scoreboard (RFC 2018, RFC 6675): a handful of disjoint ranges beyond snd_una, taken from a pool only while
+ * there are any. A flow that finds the pool empty falls back to counting duplicate ACKs, as one without SACK does.
+ */
+#include "tcp/internal.h"
+
+static struct board *board_of(const struct tcp_engine *e, const struct flow *f)
+{
+    return f->board != 0 ? pool_at(&e->boards, f->board) : NULL;
+}
+
+void board_drop(struct tcp_engine *e, struct flow *f)
+{
+    if (f->board != 0)
+        pool_give(&e->boards, f->board);
+    f->board = 0;
+}
+
+static void remove_at(struct board *b, uint32_t k)
+{
+    for (b->count--; k < b->count; k++)
+        b->block[k] = b->block[k + 1];
+}
+
+/* Merge [left, right) in. True if it covers anything new. */
+static bool merge(struct board *b, uint32_t left, uint32_t right)
+{
+    uint32_t k = 0;
+    while (k < b->count && seq_lt(b->block[k].right, left))
+        k++;
+    if (k < b->count && seq_le(b->block[k].left, left) && seq_ge(b->block[k].right, right))
+        return false;
+    /* Swallow all it touches. */
+    while (k < b->count && seq_le(b->block[k].left, right)) {
+        left = seq_min(left, b->block[k].left);
+        right = seq_max(right, b->block[k].right);
+        remove_at(b, k);
+    }
+    if (b->count == BOARD_BLOCKS) {
+        /* Full: forgetting the highest only costs a retransmission that was not needed. */
+        if (k == BOARD_BLOCKS)
+            return false;
+        b->count--;
+    }
+    for (uint32_t m = b->count; m > k; m--)
+        b->block[m] = b->block[m - 1];
+    b->block[k] = (struct sack_block){left, right};
+    b->count++;
+    return true;
+}
+
+bool board_note(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    bool news = false;
+    for (uint32_t k = 0; k < s->sack_count; k++) {
+        uint32_t left = s->sack[k].left;
+        uint32_t right = s->sack[k].right;
+        /* D-SACK (RFC 2883) lies below the ACK; what was never sent is a lie. */
+        if (seq_ge(left, right) || seq_le(left, s->ack) || seq_lt(left, f->snd_una) || seq_gt(right, f->snd_nxt))
+            continue;
+        if (f->board == 0) {
+            f->board = pool_take(&e->boards);
+            if (f->board == 0)
+                return false;
+            board_of(e, f)->count = 0;
+        }
+        news |= merge(board_of(e, f), left, right);
+    }
+    return news;
+}
+
+void board_prune(struct tcp_engine *e, struct flow *f)
+{
+    struct board *b = board_of(e, f);
+    if (b == NULL)
+        return;
+    while (b->count > 0 && seq_le(b->block[0].right, f->snd_una))
+        remove_at(b, 0);
+    if (b->count > 0 && seq_lt(b->block[0].left, f->snd_una))
+        b->block[0].left = f->snd_una;
+    if (b->count == 0)
+        board_drop(e, f);
+}
+
+uint32_t board_sacked(const struct tcp_engine *e, const struct flow *f, uint32_t from, uint32_t to)
+{
+    const struct board *b = board_of(e, f);
+    uint32_t sum = 0;
+    for (uint32_t k = 0; b != NULL && k < b->count; k++) {
+        uint32_t left = seq_max(from, b->block[k].left);
+        uint32_t right = seq_min(to, b->block[k].right);
+        if (seq_lt(left, right))
+            sum += right - left;
+    }
+    return sum;
+}
+
+uint32_t board_hole(const struct tcp_engine *e, const struct flow *f, uint32_t *from, uint32_t to)
+{
+    const struct board *b = board_of(e, f);
+    for (uint32_t k = 0; b != NULL && k < b->count; k++) {
+        if (seq_ge(*from, b->block[k].right))
+            continue;
+        if (seq_lt(*from, b->block[k].left))
+            return seq_min(to, b->block[k].left);
+        *from = b->block[k].right;
+    }
+    if (seq_gt(*from, to))
+        *from = to;
+    return to;
+}
+
+uint32_t board_lost_edge(const struct tcp_engine *e, const struct flow *f)
+{
+    const struct board *b = board_of(e, f);
+    uint32_t above = 0;
+    for (uint32_t k = b != NULL ? b->count : 0; k-- > 0;) {
+        above += b->block[k].right - b->block[k].left;
+        /* DupThresh is 3: more than (3 - 1) * SMSS bytes above, or 3 ranges above. */
+        if (above > 2u * f->snd_mss || b->count - k >= 3)
+            return b->block[k].left;
+    }
+    return f->snd_una;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Data and FIN on their way to the workstation.
+ *
+ * One routine decides what leaves: first what is lost, then what is new, then the FIN, as far as the workstation's
+ * window and the congestion window allow. `pipe` is the estimate of what is on the wire (RFC 6675 4). Bytes are lost
+ * if they stand below lost_edge and SACK did not report them; of these, those below rexmit_nxt are on the wire again.
+ */
+#include <errno.h>
+
+#include "tcp/internal.h"
+
+#define TURN_FRAMES 8u          /* (super-)segments a flow may send before others have their turn */
+#define GSO_MSS_MIN 128u        /* below it, super-segments are not worth their header */
+#define PERSIST_GIVE_UP 900000u /* ms of probing without any answer */
+#define ORPHAN_RETRIES 8u       /* timeouts in a row once nobody waits for the answer */
+#define PROBE_MIN 10u           /* ms, shortest tail loss probe timeout */
+#define PROBE_DELAYED_ACK 200u  /* ms, for a receiver that waits before it acknowledges a lone segment */
+
+static uint32_t flight(const struct flow *f)
+{
+    return f->snd_nxt - f->snd_una;
+}
+
+static uint32_t unsent(const struct flow *f)
+{
+    return (f->flags & FLOW_FIN_SENT) ? 0 : f->snd_queued - flight(f);
+}
+
+/* Bytes right of seq that the workstation's window allows. */
+static uint32_t window_from(const struct flow *f, uint32_t seq)
+{
+    uint32_t edge = f->snd_una + f->snd_wnd;
+    return seq_gt(edge, seq) ? edge - seq : 0;
+}
+
+uint32_t send_pipe(const struct tcp_engine *e, const struct flow *f)
+{
+    if (f->lost_edge == f->snd_una && f->board == 0 && f->dup_acks == 0)
+        return flight(f);
+    uint32_t edge = seq_max(f->lost_edge, f->snd_una);
+    uint32_t pipe = f->snd_nxt - edge - board_sacked(e, f, edge, f->snd_nxt);
+    uint32_t again = seq_min(f->rexmit_nxt, edge);
+    if (seq_gt(again, f->snd_una))
+        pipe += again - f->snd_una - board_sacked(e, f, f->snd_una, again);
+    /* Without SACK each duplicate ACK says that one segment left the wire. */
+    if (f->board == 0)
+        pipe -= u32_min(pipe, (uint32_t)f->dup_acks * f->snd_mss);
+    return pipe;
+}
+
+/* Largest payload of one emission. */
+static uint32_t burst_max(const struct tcp_engine *e, uint32_t mss)
+{
+    if (e->cfg.gso_max < 2 * mss || mss < GSO_MSS_MIN)
+        return mss;
+    return e->cfg.gso_max - e->cfg.gso_max % mss;
+}
+
+/* Send again [seq, seq + len) of sequence space, which may end in the FIN. */
+static void resend_range(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len)
+{
+    bool fin = (f->flags & FLOW_FIN_SENT) && seq + len == f->snd_nxt;
+    f->flags &= ~(uint32_t)FLOW_RTT_TIMED; /* Karn: an answer would be ambiguous */
+    e->counters.retransmits++;
+    emit_data(e, f, seq, fin ? len - 1 : len, fin, seq + len == f->snd_nxt);
+}
+
+/* Send again what is lost. Returns true if the budget ended it. */
+static bool resend(struct tcp_engine *e, struct flow *f, uint32_t *frames)
+{
+    uint32_t mss = emit_mss(e, f);
+    while (seq_lt(f->rexmit_nxt, f->lost_edge)) {
+        uint32_t start = seq_max(f->rexmit_nxt, f->snd_una);
+        uint32_t end = board_hole(e, f, &start, f->lost_edge);
+        f->rexmit_nxt = start;
+        if (start == end)
+            return false;
+        if (*frames == 0)
+            return true;
+        uint32_t pipe = send_pipe(e, f);
+        uint32_t room = f->cwnd > pipe ? f->cwnd - pipe : 0;
+        if (start == f->snd_una)
+            room = u32_max(room, mss); /* the first is sent whatever the pipe says (RFC 6675 5 (4.3)) */
+        bool only_fin = (f->flags & FLOW_FIN_SENT) && start + 1 == f->snd_nxt;
+        uint32_t len = u32_min(end - start, burst_max(e, mss));
+        if (room < u32_min(len, mss))
+            return false;
+        len = u32_min(len, room);
+        if (!only_fin)
+            len = u32_min(len, window_from(f, start));
+        if (len > mss && start + len != end)
+            len -= len % mss;
+        if (len == 0)
+            return false;
+        resend_range(e, f, start, len);
+        f->rexmit_nxt = start + len;
+        (*frames)--;
+    }
+    return false;
+}
+
+/* Read from upstream so that `want` bytes stand unsent. False if the flow is gone. */
+static bool fill(struct tcp_engine *e, struct flow *f, uint32_t want)
+{
+    uint32_t have = unsent(f);
+    if (have >= want || !(f->flags & FLOW_READABLE) || f->snd_queued >= SND_QUEUE_MAX)
+        return true;
+    int32_t n = queue_fill(e, f, want - have);
+    if (n > 0)
+        return true;
+    switch (n) {
+    case -EAGAIN:
+        f->flags &= ~(uint32_t)FLOW_READABLE;
+        return true;
+    case -EPIPE:
+        f->flags &= ~(uint32_t)FLOW_READABLE;
+        f->flags |= FLOW_UP_EOF;
+        return true;
+    case -ENOMEM:
+        return true;
+    default:
+        close_reset(e, f);
+        return false;
+    }
+}
+
+static void sent_new(struct tcp_engine *e, struct flow *f, uint32_t len)
+{
+    if (!(f->flags & FLOW_RTT_TIMED)) {
+        f->flags |= FLOW_RTT_TIMED;
+        f->rtt_seq = f->snd_nxt + len;
+        f->rtt_at = (uint32_t)e->now;
+    }
+    f->snd_nxt += len;
+}
+
+/* May the FIN ride on, or follow, the byte before snd_una + snd_queued? */
+static bool fin_due(const struct flow *f)
+{
+    return (f->flags & FLOW_UP_EOF) && !(f->flags & FLOW_FIN_SENT) &&
+           (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT);
+}
+
+static void fin_sent(struct tcp_engine *e, struct flow *f)
+{
+    f->flags |= FLOW_FIN_SENT;
+    f->snd_nxt++;
+    f->active_at = e->now_ms;
+    if (f->state == FLOW_CLOSE_WAIT) {
+        f->state = FLOW_LAST_ACK;
+        flow_release_upstream(e, f, TCP_RELEASE_CLOSE);
+    } else {
+        f->state = FLOW_FIN_WAIT_1;
+    }
+    timer_arm(e, f);
+}
+
+/* Send what is new. Returns true if the budget ended it; *gone if the flow ended. */
+static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, bool *gone)
+{
+    uint32_t mss = emit_mss(e, f);
+    uint32_t burst = burst_max(e, mss);
+
+    if (flight(f) == 0 && ((uint32_t)e->now - f->rtt_at) / 1000 > rtt_rto(f) && f->srtt != 0)
+        congestion_idle(e, f);
+    for (;;) {
+        uint32_t pipe = send_pipe(e, f);
+        uint32_t allowed = u32_min(window_from(f, f->snd_nxt), f->cwnd > pipe ? f->cwnd - pipe : 0);
+        uint32_t want = u32_min(allowed, burst);
+        if (want > mss)
+            want -= want % mss;
+        if (*frames == 0)
+            return want > 0 && ((f->flags & FLOW_READABLE) || unsent(f) > 0);
+        if (!fill(e, f, want)) {
+            *gone = true;
+            return false;
+        }
+        uint32_t len = u32_min(unsent(f), want);
+        if (len == 0)
+            return false;
+        bool more = unsent(f) > len || (f->flags & FLOW_READABLE);
+        /* No silly segments (RFC 9293 3.8.6.2.1): a full one, the last there is, or half of what it can take. */
+        if (len < mss && more && len < f->snd_wnd_max / 2)
+            return false;
+        bool fin = !more && fin_due(f);
+        emit_data(e, f, f->snd_nxt, len, fin, !more);
+        sent_new(e, f, len);
+        if (fin)
+            fin_sent(e, f);
+        (*frames)--;
+    }
+}
+
+bool send_output(struct tcp_engine *e, struct flow *f)
+{
+    uint32_t frames = TURN_FRAMES;
+    bool gone = false;
+    bool more = false;
+
+    if (f->state < FLOW_ESTABLISHED || f->state == FLOW_TIME_WAIT)
+        return false;
+    if (f->state != FLOW_FIN_WAIT_2)
+        more = resend(e, f, &frames);
+    if (!more && (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT)) {
+        more = send_new(e, f, &frames, &gone);
+        if (gone)
+            return false;
+        /* The end of file shows only when there is nothing before it, so look for it even if no window is open. */
+        if (unsent(f) == 0 && (f->flags & FLOW_READABLE) && window_from(f, f->snd_nxt) == 0 && flight(f) == 0 &&
+            !fill(e, f, 1))
+            return false;
+        if (unsent(f) == 0 && fin_due(f)) {
+            emit_data(e, f, f->snd_nxt, 0, true, false);
+            sent_new(e, f, 0);
+            fin_sent(e, f);
+        }
+    }
+    if (f->flags & FLOW_ACK_NOW)
+        emit_ack(e, f);
+    send_arm(e, f);
+    return more;
+}
+
+/* Start the timer that what is outstanding, or blocked, needs, unless one runs. */
+void send_arm(struct tcp_engine *e, struct flow *f)
+{
+    bool sending = f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT;
+    bool shut = f->snd_wnd == 0 && f->snd_queued > 0;
+    if ((f->flags & FLOW_RTO_ARMED) && !((f->flags & FLOW_PERSIST) && flight(f) > 0 && !shut))
+        return;
+    uint32_t rto = u32_min(rtt_rto(f) << u32_min(f->backoff, 10), RTO_MAX);
+    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED);
+    if (flight(f) == 0 || shut) {
+        bool blocked = unsent(f) > 0 || ((f->flags & FLOW_READABLE) && window_from(f, f->snd_nxt) > 0);
+        if (flight(f) == 0 && !(sending && blocked))
+            return;
+        /* Nothing on the wire will bring the ACK that gets this flow moving: a shut or silly window, or no memory. */
+        bool no_memory = unsent(f) == 0 && flight(f) == 0;
+        f->flags |= FLOW_PERSIST | FLOW_RTO_ARMED;
+        f->rto_at = e->now_ms + (no_memory ? MEMORY_RETRY : rto);
+        timer_arm(e, f);
+        return;
+    }
+    f->flags |= FLOW_RTO_ARMED;
+    f->rto_at = e->now_ms + rto;
+    /* Tail loss probe (RFC 8985 7): ask before the timeout does, once per flight. */
+    if ((f->flags & FLOW_SACK) && !(f->flags & (FLOW_LOSS | FLOW_RECOVERY | FLOW_PROBED)) && f->backoff == 0 &&
+        f->srtt != 0) {
+        uint32_t pto = 2 * (f->srtt / 8000) + 2;
+        pto = u32_max(flight(f) <= f->snd_mss ? pto + PROBE_DELAYED_ACK : pto, PROBE_MIN);
+        if (pto < rto) {
+            f->flags |= FLOW_TLP_ARMED;
+            f->rto_at = e->now_ms + pto;
+        }
+    }
+    timer_arm(e, f);
+}
+
+/* A zero window is probed with one byte of real data, the oldest there is; a window too small to bother with is used
+ * after all (RFC 9293 3.8.6.1). */
+static void persist_timeout(struct tcp_engine *e, struct flow *f)
+{
+    if (e->now_ms - f->active_at > PERSIST_GIVE_UP) {
+        close_reset(e, f);
+        return;
+    }
+    if (unsent(f) > 0 || flight(f) > 0) {
+        if (f->backoff < 10)
+            f->backoff++;
+        if (f->snd_wnd == 0 || flight(f) > 0) {
+            if (flight(f) == 0)
+                f->snd_nxt++;
+            resend_range(e, f, f->snd_una, 1);
+            f->rexmit_nxt = seq_max(f->rexmit_nxt, f->snd_una);
+        } else {
+            uint32_t len = u32_min(u32_min(unsent(f), f->snd_mss), f->snd_wnd);
+            emit_data(e, f, f->snd_nxt, len, false, true);
+            sent_new(e, f, len);
+        }
+    }
+    flow_list(e, f);
+    send_arm(e, f);
+}
+
+static void tail_probe(struct tcp_engine *e, struct flow *f)
+{
+    f->flags |= FLOW_PROBED;
+    uint32_t frames = 1;
+    uint32_t before = f->snd_nxt;
+    bool gone = false;
+    if (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT)
+        send_new(e, f, &frames, &gone);
+    if (gone)
+        return;
+    if (f->snd_nxt == before) {
+        uint32_t len = u32_min(flight(f), f->snd_mss);
+        resend_range(e, f, f->snd_nxt - len, len);
+    }
+    send_arm(e, f);
+}
+
+void send_timeout(struct tcp_engine *e, struct flow *f)
+{
+    uint32_t why = f->flags;
+    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED);
+    if (f->state == FLOW_SYN_RECEIVED) {
+        handshake_timeout(e, f);
+        return;
+    }
+    if ((why & FLOW_PERSIST) || (f->snd_wnd == 0 && f->snd_queued > 0)) {
+        persist_timeout(e, f);
+        return;
+    }
+    if (flight(f) == 0)
+        return;
+    if (why & FLOW_TLP_ARMED) {
+        tail_probe(e, f);
+        return;
+    }
+    bool orphan = f->state == FLOW_LAST_ACK || f->state == FLOW_CLOSING;
+    if (f->backoff >= (orphan ? ORPHAN_RETRIES : DATA_RETRIES)) {
+        close_reset(e, f);
+        return;
+    }
+    e->counters.timeouts++;
+    if (f->flags & FLOW_ICMP_MTU) {
+        f->flags &= ~(uint32_t)FLOW_ICMP_MTU;
+        if (f->pmtu_mss < f->snd_mss)
+            f->snd_mss = f->pmtu_mss;
+    }
+    congestion_timeout(e, f, flight(f));
+    f->backoff++;
+    f->dup_acks = 0;
+    f->flags &= ~(uint32_t)FLOW_RECOVERY;
+    f->flags |= FLOW_LOSS;
+    board_drop(e, f); /* the receiver may have dropped what it reported (RFC 2018 8) */
+    f->recover = f->snd_nxt;
+    f->lost_edge = f->snd_nxt;
+    f->rexmit_nxt = f->snd_una;
+    flow_list(e, f);
+}

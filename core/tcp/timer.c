@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One timer per flow, set to the earliest of what it waits for: retransmission, delayed ACK, end of its patience.
+ *
+ * It is moved only forwards in time when it strikes: that a deadline went further away (as the retransmission timer
+ * does with every ACK) costs nothing; the timer then strikes early, once, and is set anew.
+ */
+#include "tcp/internal.h"
+
+/* When a flow in this state is given up, ms; false if something else bounds the state. */
+static bool life_ends(const struct tcp_engine *e, const struct flow *f, uint32_t *at)
+{
+    switch (f->state) {
+    case FLOW_CONNECTING:
+        *at = f->created_at + e->cfg.connect_timeout;
+        return true;
+    case FLOW_SYN_RECEIVED:
+        return false; /* the SYN-ACKs are counted */
+    case FLOW_CLOSE_WAIT:
+        *at = f->active_at + e->cfg.half_close_timeout;
+        return true;
+    case FLOW_FIN_WAIT_2:
+        *at = f->active_at + FIN_WAIT_2_MS;
+        return true;
+    case FLOW_TIME_WAIT:
+        *at = f->active_at + TIME_WAIT_MS;
+        return true;
+    case FLOW_ESTABLISHED:
+        if ((f->flags & (FLOW_UP_OPEN | FLOW_UP_DEAD)) == 0) {
+            *at = f->created_at + e->cfg.connect_timeout;
+            return true;
+        }
+        *at = f->active_at + e->cfg.idle_timeout;
+        return true;
+    default:
+        *at = f->active_at + e->cfg.idle_timeout;
+        return true;
+    }
+}
+
+void timer_arm(struct tcp_engine *e, struct flow *f)
+{
+    uint32_t at = 0;
+    uint32_t other = 0;
+    bool any = life_ends(e, f, &at);
+    if ((f->flags & FLOW_RTO_ARMED) && (!any || seq_lt(f->rto_at, at))) {
+        at = f->rto_at;
+        any = true;
+    }
+    other = f->ack_at;
+    if ((f->flags & FLOW_ACK_LATER) && (!any || seq_lt(other, at))) {
+        at = other;
+        any = true;
+    }
+    uint32_t i = flow_index(e, f);
+    if (any && (!wheel_is_set(&e->wheel, i) || seq_lt(at, f->timer.at)))
+        wheel_set(&e->wheel, i, at);
+}
+
+static void life_over(struct tcp_engine *e, struct flow *f)
+{
+    switch (f->state) {
+    case FLOW_CONNECTING:
+        /* The workstation's own SYN timer has the last word; to it the far end is silent. */
+        e->counters.flows_refused++;
+        flow_end(e, f, TCP_RELEASE_ABORT);
+        break;
+    case FLOW_CLOSE_WAIT:
+        if (f->snd_queued > 0 || (f->flags & FLOW_READABLE)) {
+            f->active_at = e->now_ms; /* it is the workstation that is slow */
+            break;
+        }
+        /* Nothing came for long: now the far end may see the end of file, at the price of the way back. */
+        flow_release_upstream(e, f, TCP_RELEASE_CLOSE);
+        f->flags |= FLOW_UP_EOF;
+        flow_list(e, f);
+        break;
+    case FLOW_FIN_WAIT_2:
+    case FLOW_TIME_WAIT:
+        flow_end(e, f, TCP_RELEASE_CLOSE);
+        break;
+    default:
+        close_reset(e, f);
+        break;
+    }
+}
+
+void timer_run(struct tcp_engine *e, struct flow *f)
+{
+    uint32_t at;
+    if ((f->flags & FLOW_RTO_ARMED) && seq_ge(e->now_ms, f->rto_at))
+        send_timeout(e, f);
+    if (f->state != FLOW_FREE && (f->flags & FLOW_ACK_LATER) && seq_ge(e->now_ms, f->ack_at)) {
+        f->flags |= FLOW_ACK_NOW;
+        flow_list(e, f);
+    }
+    if (f->state != FLOW_FREE && life_ends(e, f, &at) && seq_ge(e->now_ms, at))
+        life_over(e, f);
+    if (f->state != FLOW_FREE)
+        timer_arm(e, f);
+}
