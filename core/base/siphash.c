@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/siphash.h"
 
+#include <endian.h>
+#include <string.h>
+
 struct sip {
     uint64_t a, b, c, d;
 };
@@ -10,12 +13,12 @@ static inline uint64_t rotl(uint64_t x, unsigned n)
     return x << n | x >> (64 - n);
 }
 
-static inline uint64_t le64(const uint8_t *p)
+/* Up to eight bytes as a little-endian number. With a constant `n` this is one load. */
+static inline uint64_t le64(const uint8_t *p, size_t n)
 {
     uint64_t v = 0;
-    for (unsigned i = 0; i < 8; i++)
-        v |= (uint64_t)p[i] << (8 * i);
-    return v;
+    memcpy(&v, p, n);
+    return le64toh(v);
 }
 
 static inline void sip_round(struct sip *s)
@@ -43,14 +46,13 @@ static inline uint64_t siphash(const struct siphash_key *key, const uint8_t *p, 
     uint64_t last = (uint64_t)n << 56;
 
     for (; n >= 8; n -= 8, p += 8) {
-        uint64_t m = le64(p);
+        uint64_t m = le64(p, 8);
         s.d ^= m;
         for (int i = 0; i < compress; i++)
             sip_round(&s);
         s.a ^= m;
     }
-    for (size_t i = 0; i < n; i++)
-        last |= (uint64_t)p[i] << (8 * i);
+    last |= n == 4 ? le64(p, 4) : le64(p, n);
     s.d ^= last;
     for (int i = 0; i < compress; i++)
         sip_round(&s);
@@ -63,7 +65,7 @@ static inline uint64_t siphash(const struct siphash_key *key, const uint8_t *p, 
 
 struct siphash_key siphash_key_load(const uint8_t secret[16])
 {
-    return (struct siphash_key){le64(secret), le64(secret + 8)};
+    return (struct siphash_key){le64(secret, 8), le64(secret + 8, 8)};
 }
 
 uint64_t siphash24(const struct siphash_key *key, const void *data, size_t n)

@@ -116,9 +116,7 @@ void emit_syn_ack(struct tcp_engine *e, struct flow *f)
     s.has_wscale = f->rcv_shift != 0;
     s.wscale = f->rcv_shift;
     /* The window of a SYN is never scaled (RFC 7323 2.2). */
-    uint32_t window = u32_min(u32_min(f->rcv_room, 65535), u32_max(f->rcv_edge - f->rcv_nxt, 65535));
-    if (seq_lt(f->rcv_edge, f->rcv_nxt + window))
-        f->rcv_edge = f->rcv_nxt + window;
+    f->rcv_edge = seq_max(f->rcv_edge, f->rcv_nxt + u32_min(f->rcv_room, 65535));
     s.window = (uint16_t)u32_min(f->rcv_edge - f->rcv_nxt, 65535);
     no_payload(e);
     send_segment(e, &s, &f->tuple, f->host);
