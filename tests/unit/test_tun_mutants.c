@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Frames that are nearly good, and frames that are nothing at all: no crash, and the counters add up. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "random.h"
+#include "tun_rig.h"
+
+#define ROUNDS 30000u
+
+static void feed_and_check(struct rig *rig, const struct wire *wire)
+{
+    uint64_t drops = 0;
+    rig->sent_count = 0;
+    rig_feed(rig, wire);
+    for (unsigned i = 0; i < DROP_COUNT; i++)
+        drops += rig->tun.drops.by[i];
+    assert_int_equal(rig->tun.counters.frames_in, rig->tun.counters.frames_used + drops);
+}
+
+/* One good frame of each kind. */
+static void good_frame(struct wire *wire, unsigned kind, size_t n, bool ipv6)
+{
+    static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static uint8_t body[64];
+    struct wire payload;
+    struct spec spec = ipv6 ? rig_spec6(6) : rig_spec(6);
+    switch (kind) {
+    case 0:
+        rig_arp(wire, everybody, rig_station_mac, 1, rig_station_mac, RIG_STATION, everybody, RIG_GATEWAY);
+        return;
+    case 1:
+        spec.protocol = 17;
+        rig_udp(&payload, &spec, 53, n);
+        break;
+    case 2:
+        spec.protocol = 1;
+        spec.dst = ipv6 ? RIG_GATEWAY6 : RIG_GATEWAY;
+        rig_icmp(&payload, 8, 0, 1, body, sizeof(body));
+        break;
+    case 3:
+        spec.offload = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                               .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+                                               .gso_size = 100,
+                                               .csum_start = 34,
+                                               .csum_offset = 16};
+        rig_tcp(&payload, &spec, n);
+        break;
+    default:
+        rig_tcp(&payload, &spec, n);
+        break;
+    }
+    rig_frame(wire, &spec, &payload);
+}
+
+static void mutated_frames_are_used_or_dropped_once(bool ipv6)
+{
+    struct tun_config config = rig_config();
+    config.ipv6 = ipv6;
+    config.address6 = rig_addr(RIG_GATEWAY6);
+    config.network6 = (struct ipnet){.addr = rig_addr(RIG_GATEWAY6), .len = 64};
+    struct rig *rig = rig_start(&config);
+    struct random r = random_start();
+    static struct wire wire;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        good_frame(&wire, random_below(&r, 5), random_below(&r, 200), ipv6);
+        for (unsigned changes = random_below(&r, 4); changes > 0; changes--)
+            wire.b[random_below(&r, (uint32_t)wire.n)] = (uint8_t)random_u64(&r);
+        if (random_below(&r, 4) == 0)
+            wire.n = random_below(&r, (uint32_t)wire.n + 1);
+        if (!ipv6 && wire.n > FRAME_HEADER_LEN + 20 && random_below(&r, 2) == 0) { /* past the header checksum */
+            uint8_t *ip = wire.b + FRAME_HEADER_LEN;
+            size_t n = (size_t)(ip[0] & 0xf) * 4;
+            ip[10] = ip[11] = 0;
+            uint16_t sum = (uint16_t)~ref_fold(ref_sum(0, ip, n < wire.n - FRAME_HEADER_LEN ? n : 20));
+            ip[10] = (uint8_t)(sum >> 8);
+            ip[11] = (uint8_t)sum;
+        }
+        rig->now += random_below(&r, 100000);
+        feed_and_check(rig, &wire);
+    }
+    assert_true(rig->tun.counters.frames_used > ROUNDS / 20);
+    rig_stop(rig);
+}
+
+static void mutated_ipv4_frames_are_used_or_dropped_once(void **state)
+{
+    (void)state;
+    mutated_frames_are_used_or_dropped_once(false);
+}
+
+static void random_bytes_are_dropped(void **state)
+{
+    (void)state;
+    struct tun_config config = rig_config();
+    struct rig *rig = rig_start(&config);
+    struct random r = random_start();
+    static struct wire wire;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        wire.n = random_below(&r, 200);
+        random_fill(&r, wire.b, wire.n);
+        if (random_below(&r, 2) == 0) /* let some of them past the Ethernet header */
+            memcpy(wire.b + 10, rig_gateway_mac, 6);
+        feed_and_check(rig, &wire);
+    }
+    assert_int_equal(rig->tun.counters.frames_used, 0);
+    rig_stop(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mutated_ipv4_frames_are_used_or_dropped_once),
+        cmocka_unit_test(random_bytes_are_dropped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
