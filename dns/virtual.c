@@ -198,7 +198,7 @@ static uint32_t *name_bucket(const struct dns_virtual *table, uint32_t host, con
     input[0] = (uint8_t)(host >> 8);
     input[1] = (uint8_t)host;
     memcpy(input + 2, name, len);
-    return &table->by_name[siphash13(&table->key, input, 2 + len) & table->mask];
+    return &table->by_name[siphash_13(&table->key, input, 2 + len) & table->mask];
 }
 
 /* Offsets need no hash: they come out of a keyed permutation. */
@@ -343,7 +343,7 @@ static uint32_t permute(const struct dns_virtual *table, uint32_t v)
     uint32_t right = v & right_mask;
     for (uint32_t round = 0; round < FEISTEL_ROUNDS; round++) {
         uint32_t input[2] = {round, round % 2 == 0 ? left : right};
-        uint32_t mixed = (uint32_t)siphash24(&table->key, input, sizeof(input));
+        uint32_t mixed = (uint32_t)siphash_24(&table->key, input, sizeof(input));
         if (round % 2 == 0)
             right = (right ^ mixed) & right_mask;
         else

@@ -109,7 +109,7 @@ void isolation_secret_init(struct isolation_secret *secret, const uint8_t seed[1
     uint64_t part[6];
     for (unsigned i = 0; i < 6; i++) {
         const char label[] = {'i', 's', 'o', 'l', 'a', 't', 'e', (char)('0' + i)};
-        part[i] = siphash24(&root, label, sizeof(label));
+        part[i] = siphash_24(&root, label, sizeof(label));
     }
     secret->low = (struct siphash_key){part[0], part[1]};
     secret->high = (struct siphash_key){part[2], part[3]};
@@ -123,7 +123,7 @@ uint64_t isolation_epoch(const struct isolation_secret *secret, unsigned fields,
         return 0;
     struct message m;
     message_build(&m, PURPOSE_STAGGER, fields, flow);
-    uint64_t shift = siphash24(&secret->stagger, m.text, m.len) % lifetime;
+    uint64_t shift = siphash_24(&secret->stagger, m.text, m.len) % lifetime;
     return (now + shift) / lifetime;
 }
 
@@ -141,8 +141,8 @@ void isolation_credential(const struct isolation_secret *secret, unsigned fields
     struct message m;
     message_build(&m, PURPOSE_CREDENTIAL, fields, flow);
     put_number(&m, epoch, 8);
-    hex(out->password, siphash24(&secret->high, m.text, m.len));
-    hex(out->password + 16, siphash24(&secret->low, m.text, m.len));
+    hex(out->password, siphash_24(&secret->high, m.text, m.len));
+    hex(out->password + 16, siphash_24(&secret->low, m.text, m.len));
     out->password[ISOLATION_PASSWORD_LEN] = '\0';
 }
 

@@ -60,12 +60,12 @@ void hosts_fini(struct hosts *hosts)
 
 static uint32_t *addr_head(const struct hosts *hosts, const struct ipaddr *addr)
 {
-    return &hosts->by_addr[siphash13(&hosts->key, addr->b, sizeof(addr->b)) & hosts->mask];
+    return &hosts->by_addr[siphash_13(&hosts->key, addr->b, sizeof(addr->b)) & hosts->mask];
 }
 
 static uint32_t *mac_head(const struct hosts *hosts, const uint8_t *mac)
 {
-    return &hosts->by_mac[siphash13(&hosts->key, mac, FRAME_MAC_LEN) & hosts->mask];
+    return &hosts->by_mac[siphash_13(&hosts->key, mac, FRAME_MAC_LEN) & hosts->mask];
 }
 
 static bool owns(const struct host *host, const uint8_t *mac)

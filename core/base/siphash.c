@@ -68,12 +68,12 @@ struct siphash_key siphash_key_load(const uint8_t secret[16])
     return (struct siphash_key){le64(secret, 8), le64(secret + 8, 8)};
 }
 
-uint64_t siphash24(const struct siphash_key *key, const void *data, size_t n)
+uint64_t siphash_24(const struct siphash_key *key, const void *data, size_t n)
 {
     return siphash(key, data, n, 2, 4);
 }
 
-uint64_t siphash13(const struct siphash_key *key, const void *data, size_t n)
+uint64_t siphash_13(const struct siphash_key *key, const void *data, size_t n)
 {
     return siphash(key, data, n, 1, 3);
 }

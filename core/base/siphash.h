@@ -19,9 +19,9 @@ struct siphash_key {
 struct siphash_key siphash_key_load(const uint8_t secret[16]);
 
 /* SipHash-2-4 of `n` bytes. */
-uint64_t siphash24(const struct siphash_key *key, const void *data, size_t n);
+uint64_t siphash_24(const struct siphash_key *key, const void *data, size_t n);
 
 /* SipHash-1-3 of `n` bytes. */
-uint64_t siphash13(const struct siphash_key *key, const void *data, size_t n);
+uint64_t siphash_13(const struct siphash_key *key, const void *data, size_t n);
 
 #endif

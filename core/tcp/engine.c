@@ -105,9 +105,9 @@ static struct siphash_key derive(const struct siphash_key *root, const char *use
 {
     char label[16] = {0};
     strncpy(label, use, sizeof(label) - 2);
-    uint64_t k0 = siphash24(root, label, sizeof(label));
+    uint64_t k0 = siphash_24(root, label, sizeof(label));
     label[sizeof(label) - 1] = 1;
-    return (struct siphash_key){k0, siphash24(root, label, sizeof(label))};
+    return (struct siphash_key){k0, siphash_24(root, label, sizeof(label))};
 }
 
 struct tcp_engine *tcp_engine_init(void *memory, const struct tcp_config *config, const struct tcp_ops *ops,

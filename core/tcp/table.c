@@ -41,7 +41,7 @@ static uint64_t tuple_hash(const struct siphash_key *key, const struct tcp_tuple
         bytes = v4;
         n = sizeof(v4);
     }
-    return strong ? siphash24(key, bytes, n) : siphash13(key, bytes, n);
+    return strong ? siphash_24(key, bytes, n) : siphash_13(key, bytes, n);
 }
 
 static uint32_t *bucket_of(const struct tcp_engine *e, const struct tcp_tuple *tuple)
