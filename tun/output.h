@@ -11,6 +11,10 @@
 #include "tun/packet.h"
 #include "tun/tun.h"
 
+/* The largest payload of a super-segment that fits with any headers: what tcp_config.gso_max may be, where the link has
+ * DEVICE_OFFLOAD_TSO4 (and TSO6, if IPv6 is spoken). */
+#define OUTPUT_GSO_MAX (65535u - 40u - TCP_HEADER_MAX)
+
 /* Send a segment: tcp_ops.emit. The headers before TCP's go into out->head, nothing is copied. 0, or negative errno:
  * -EHOSTUNREACH if the workstation is not (or no longer) the one with that address, -EINVAL for a segment that the
  * link cannot take (longer than the MTU and not to be cut), else what `send` said. What `send` refused is counted
