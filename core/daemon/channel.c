@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/channel.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Leads every message. */
+struct header {
+    uint32_t magic;
+    uint32_t type;
+};
+
+#define MAGIC 0x636c7374u
+
+/* More than any type has, so that a message with too many is seen as such. */
+#define FDS_MAX 4u
+
+static const struct {
+    size_t length; /* of the body */
+    bool fd;       /* a descriptor comes with it */
+} layout[CHANNEL_TYPE_END] = {
+    [CHANNEL_GATEWAY_CONFIG] = {sizeof(struct channel_gateway_config), true},
+    [CHANNEL_TOR_CONFIG] = {sizeof(struct channel_tor_config), true},
+    [CHANNEL_TOR_STATE] = {sizeof(struct channel_tor_state), false},
+    [CHANNEL_COUNTERS] = {sizeof(struct counters), false},
+};
+
+_Static_assert(sizeof(((struct channel_message *)NULL)->bytes) >= sizeof(struct channel_gateway_config), "fits");
+_Static_assert(sizeof(((struct channel_message *)NULL)->bytes) >= sizeof(struct channel_tor_config), "fits");
+_Static_assert(sizeof(((struct channel_message *)NULL)->bytes) >= sizeof(struct counters), "fits");
+
+int channel_pair(int ends[2])
+{
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ? 0 : -errno;
+}
+
+int channel_send(int end, enum channel_type type, const void *body, int fd)
+{
+    if (type < CHANNEL_GATEWAY_CONFIG || type >= CHANNEL_TYPE_END || (body != NULL) != (layout[type].length > 0) ||
+        (fd >= 0) != layout[type].fd)
+        return -EINVAL;
+
+    struct header header = {.magic = MAGIC, .type = (uint32_t)type};
+    struct iovec iov[2] = {{&header, sizeof(header)}, {(void *)(uintptr_t)body, layout[type].length}};
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {.space = {0}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = body != NULL ? 2 : 1};
+    if (fd >= 0) {
+        msg.msg_control = control.space;
+        msg.msg_controllen = sizeof(control.space);
+        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+        cmsg->cmsg_level = SOL_SOCKET;
+        cmsg->cmsg_type = SCM_RIGHTS;
+        cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+    }
+    ssize_t n;
+    do
+        n = sendmsg(end, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    return (size_t)n == sizeof(header) + layout[type].length ? 0 : -EPROTO;
+}
+
+/* The descriptors of a message, so that none is lost whatever came. */
+static unsigned take_descriptors(struct msghdr *msg, int fds[FDS_MAX])
+{
+    unsigned count = 0;
+    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+        if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS || cmsg->cmsg_len < CMSG_LEN(0))
+            continue;
+        size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n && count < FDS_MAX; i++)
+            memcpy(&fds[count++], CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
+    }
+    return count;
+}
+
+static bool strings_end(const struct channel_message *m)
+{
+#define ENDS(array) (memchr((array), '\0', sizeof(array)) != NULL)
+    switch (m->type) {
+    case CHANNEL_GATEWAY_CONFIG:
+        return ENDS(m->gateway_config.socket_directory) && ENDS(m->gateway_config.socket_name) &&
+               m->gateway_config.identity.group_count <= CHANNEL_GROUPS_MAX;
+    case CHANNEL_TOR_CONFIG:
+        return ENDS(m->tor_config.data) && ENDS(m->tor_config.socks) && ENDS(m->tor_config.torrc) &&
+               m->tor_config.identity.group_count <= CHANNEL_GROUPS_MAX;
+    default:
+        return true;
+    }
+#undef ENDS
+}
+
+int channel_receive(int end, struct channel_message *message)
+{
+    struct header header = {0};
+    struct iovec iov[2] = {{&header, sizeof(header)}, {message->bytes, sizeof(message->bytes)}};
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+    } control;
+    struct msghdr msg = {
+        .msg_iov = iov, .msg_iovlen = 2, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
+    ssize_t n;
+    do
+        n = recvmsg(end, &msg, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == ECONNRESET ? 0 : -errno;
+
+    int fds[FDS_MAX];
+    unsigned count = take_descriptors(&msg, fds);
+    if (n == 0 && count == 0)
+        return 0;
+    message->type = (enum channel_type)header.type;
+    message->length = (size_t)n >= sizeof(header) ? (size_t)n - sizeof(header) : 0;
+    message->fd = count == 1 ? fds[0] : -1;
+    if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && (size_t)n >= sizeof(header) && header.magic == MAGIC &&
+        header.type >= CHANNEL_GATEWAY_CONFIG && header.type < CHANNEL_TYPE_END &&
+        message->length == layout[header.type].length && count == (layout[header.type].fd ? 1u : 0u) &&
+        strings_end(message))
+        return 1;
+
+    for (unsigned i = 0; i < count; i++)
+        close(fds[i]);
+    message->fd = -1;
+    return -EPROTO;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Messages between the supervisor and its two children, over a SOCK_SEQPACKET socket pair.
+ *
+ * Each type has one length and one number of descriptors, written down in one table. A message that is anything else
+ * is an error for which the receiver ends: its peer is not the program it should be.
+ */
+#ifndef CLOISTER_DAEMON_CHANNEL_H
+#define CLOISTER_DAEMON_CHANNEL_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/ipaddr.h"
+#include "daemon/config.h"
+#include "daemon/counters.h"
+#include "daemon/log.h"
+
+enum channel_type {
+    CHANNEL_GATEWAY_CONFIG = 1, /* supervisor to gateway, first: struct channel_gateway_config and the TAP */
+    CHANNEL_TOR_CONFIG,         /* supervisor to tor, first: struct channel_tor_config and the control connection */
+    CHANNEL_READY,              /* gateway to supervisor: locked in */
+    CHANNEL_LINK_UP,            /* supervisor to gateway: the TAP is up */
+    CHANNEL_TOR_STATE,          /* supervisor to gateway: struct channel_tor_state */
+    CHANNEL_ASK_COUNTERS,       /* supervisor to gateway */
+    CHANNEL_COUNTERS,           /* gateway to supervisor: struct counters; when asked, and before it stops */
+    CHANNEL_STOP,               /* supervisor to gateway: reset all flows and end */
+    CHANNEL_TYPE_END,
+};
+
+#define CHANNEL_FD 3           /* where a child finds its end */
+#define CHANNEL_GROUPS_MAX 2u  /* supplementary groups of a child */
+#define CHANNEL_BODY_MAX 1024u /* bytes of the longest body */
+
+/* Who a child becomes. */
+struct channel_identity {
+    uid_t uid;
+    gid_t gid;
+    uint32_t group_count;             /* of the next */
+    gid_t groups[CHANNEL_GROUPS_MAX]; /* supplementary */
+};
+
+/* All that the gateway is told. */
+struct channel_gateway_config {
+    struct channel_identity identity;
+    enum log_level log_level;
+    bool log_identities;
+    char socket_directory[CONFIG_SOCKET_MAX]; /* what its root holds, absolute */
+    char socket_name[CONFIG_SOCKET_MAX];      /* of the SOCKS socket in there */
+    struct ipnet network;                     /* as the fields of struct config from here on */
+    uint32_t mtu;
+    uint8_t mac[6];
+    unsigned offload; /* enum device_offload, or'ed: what the TAP does */
+    unsigned isolation;
+    uint32_t isolation_lifetime;
+    struct ipnet virtual_net;
+    uint32_t virtual_ttl;
+    bool optimistic;
+    uint32_t connect_timeout;
+    uint32_t half_close_timeout;
+    uint32_t idle_timeout;
+    uint32_t flows;
+    uint32_t workstation_flows;
+    uint32_t connecting;
+    uint32_t workstation_connecting;
+    uint32_t buffers;
+    uint32_t workstations;
+    uint32_t names;
+};
+
+/* All that the embedded Tor's process is told. */
+struct channel_tor_config {
+    struct channel_identity identity;
+    enum log_level log_level;
+    char data[CONFIG_PATH_MAX];    /* Tor's data directory */
+    char socks[CONFIG_SOCKET_MAX]; /* path of its SOCKS socket */
+    char torrc[CONFIG_PATH_MAX];   /* file with the user's lines, or empty */
+};
+
+struct channel_tor_state {
+    bool bootstrapped;
+};
+
+/* A message that came. */
+struct channel_message {
+    enum channel_type type;
+    int fd; /* the descriptor that came with it, close-on-exec, the receiver's to close; -1 if none belongs to it */
+    size_t length;
+    union {
+        struct channel_gateway_config gateway_config;
+        struct channel_tor_config tor_config;
+        struct channel_tor_state tor_state;
+        struct counters counters;
+        uint8_t bytes[CHANNEL_BODY_MAX];
+    };
+};
+
+/* Make both ends, close-on-exec. 0 or negative errno. */
+int channel_pair(int ends[2]);
+
+/* Send a message without waiting. `body` is what the type says, NULL if it has none; `fd` likewise, or -1, and stays the
+ * caller's. 0, -EINVAL if body or descriptor do not fit the type, or what sendmsg() says (-EAGAIN: the peer does not
+ * read; -EPIPE: it is gone). */
+int channel_send(int end, enum channel_type type, const void *body, int fd);
+
+/* Receive a message. 1 and *message; 0 if the peer has closed its end; -EAGAIN on a non-blocking end without one; -EPROTO
+ * for a malformed one, whose descriptors are closed. Strings in a body are NUL-terminated in their arrays. */
+int channel_receive(int end, struct channel_message *message);
+
+#endif

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * libinih splits a file into sections, keys and values; everything it is lenient about is caught around it:
+ *
+ *   - It cuts a line that is longer than its buffer and takes the rest for another line. So lines are read here, by a
+ *     reader of our own (ini_parse_stream), which refuses one that does not fit, and anything that is not text.
+ *   - It takes an indented line for more of the value before. The reader takes the indentation off.
+ *   - It says nothing of a section without keys. The reader looks at section lines itself.
+ *   - It goes on after an error. The reader then says that the file has ended.
+ *   - Whether it tells line numbers depends on how it was built. The reader counts.
+ */
+#include "daemon/config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/config_value.h"
+#include "dns/virtual.h"
+#include "socks/isolation.h"
+
+#define KEYS_MAX 48u
+
+static const struct config_word mode_words[] = {
+    {"embedded", CONFIG_MODE_EMBEDDED},
+    {"external", CONFIG_MODE_EXTERNAL},
+    {NULL, 0},
+};
+
+static const struct config_word accept_words[] = {
+    {"deferred", CONFIG_ACCEPT_DEFERRED},
+    {"optimistic", CONFIG_ACCEPT_OPTIMISTIC},
+    {NULL, 0},
+};
+
+static const struct config_word level_words[] = {
+    {"error", LOG_LEVEL_ERROR},
+    {"warn", LOG_LEVEL_WARN},
+    {"info", LOG_LEVEL_INFO},
+    {"debug", LOG_LEVEL_DEBUG},
+    {NULL, 0},
+};
+
+enum key_kind {
+    KEY_NUMBER,  /* uint32_t, from min to max */
+    KEY_BOOLEAN, /* bool */
+    KEY_WORD,    /* uint32_t or an enum: one of `words` */
+    KEY_POLICY,  /* unsigned: a set of isolation fields */
+    KEY_NETWORK, /* struct ipnet */
+    KEY_MAC,     /* uint8_t[6] */
+    KEY_DEVICE,  /* text, as are the following */
+    KEY_PATH,
+    KEY_SOCKET,
+    KEY_USER,
+};
+
+struct key {
+    const char *section;
+    const char *name;
+    enum key_kind kind;
+    size_t offset;                   /* of the field in struct config */
+    size_t size;                     /* bytes of the field */
+    uint32_t min, max;               /* KEY_NUMBER */
+    const struct config_word *words; /* KEY_WORD */
+    const char *fallback;            /* the default, as it would be written; NULL: the field stays zero */
+};
+
+#define FIELD(f) .offset = offsetof(struct config, f), .size = sizeof(((struct config *)NULL)->f)
+
+/* clang-format off */
+static const struct key keys[] = {
+    {"workstation", "device",  KEY_DEVICE,  FIELD(device),  .fallback = "cloister0"},
+    {"workstation", "bridge",  KEY_DEVICE,  FIELD(bridge)},
+    {"workstation", "address", KEY_NETWORK, FIELD(network), .fallback = "10.152.152.10/18"},
+    {"workstation", "mtu",     KEY_NUMBER,  FIELD(mtu), .min = 576, .max = 65520, .fallback = "1500"},
+    {"workstation", "mac",     KEY_MAC,     FIELD(mac)},
+    {"workstation", "offload", KEY_BOOLEAN, FIELD(offload), .fallback = "yes"},
+
+    {"tor", "mode",  KEY_WORD,   FIELD(mode), .words = mode_words, .fallback = "embedded"},
+    {"tor", "socks", KEY_SOCKET, FIELD(socks)},
+    {"tor", "data",  KEY_PATH,   FIELD(data), .fallback = "/var/lib/cloister"},
+    {"tor", "torrc", KEY_PATH,   FIELD(torrc)},
+    {"tor", "connect_timeout", KEY_NUMBER, FIELD(connect_timeout), .min = 1, .max = 600, .fallback = "120"},
+
+    {"isolation", "key", KEY_POLICY, FIELD(isolation), .fallback = "source-port"},
+    {"isolation", "lifetime", KEY_NUMBER, FIELD(isolation_lifetime), .min = 0, .max = 86400, .fallback = "600"},
+
+    {"dns", "virtual", KEY_NETWORK, FIELD(virtual_net), .fallback = "10.192.0.0/10"},
+    {"dns", "ttl",     KEY_NUMBER,  FIELD(virtual_ttl), .min = 0, .max = 3600, .fallback = "60"},
+
+    {"tcp", "accept", KEY_WORD, FIELD(accept), .words = accept_words, .fallback = "deferred"},
+    {"tcp", "half_close_timeout", KEY_NUMBER, FIELD(half_close_timeout), .min = 1, .max = 86400, .fallback = "60"},
+    {"tcp", "idle_timeout", KEY_NUMBER, FIELD(idle_timeout), .min = 10, .max = 432000, .fallback = "7440"},
+
+    {"limits", "flows", KEY_NUMBER, FIELD(flows), .min = 1, .max = 262144, .fallback = "16384"},
+    {"limits", "workstation_flows", KEY_NUMBER, FIELD(workstation_flows), .min = 1, .max = 262144, .fallback = "12288"},
+    {"limits", "connecting", KEY_NUMBER, FIELD(connecting), .min = 1, .max = 262144, .fallback = "2048"},
+    {"limits", "workstation_connecting", KEY_NUMBER, FIELD(workstation_connecting), .min = 1, .max = 262144,
+        .fallback = "1024"},
+    {"limits", "buffers", KEY_NUMBER, FIELD(buffers), .min = 1, .max = 1024, .fallback = "64"},
+    {"limits", "workstations", KEY_NUMBER, FIELD(workstations), .min = 1, .max = 65535, .fallback = "1024"},
+    {"limits", "names", KEY_NUMBER, FIELD(names), .min = 64, .max = 262144, .fallback = "65536"},
+
+    {"process", "user", KEY_USER, FIELD(user)},
+    {"process", "tor_user", KEY_USER, FIELD(tor_user)},
+    {"process", "gateway_user", KEY_USER, FIELD(gateway_user)},
+
+    {"log", "level", KEY_WORD, FIELD(level), .words = level_words, .fallback = "info"},
+    {"log", "identities", KEY_BOOLEAN, FIELD(identities), .fallback = "no"},
+};
+/* clang-format on */
+
+#define KEYS_COUNT (sizeof(keys) / sizeof(keys[0]))
+_Static_assert(KEYS_COUNT <= KEYS_MAX, "struct reader has a line number for every key");
+_Static_assert(sizeof(enum config_mode) == sizeof(uint32_t), "KEY_WORD writes enums as uint32_t");
+
+/* A file being read. */
+struct reader {
+    struct config *config;
+    FILE *stream;
+    const char *file;
+    char *error;            /* CONFIG_ERROR_MAX bytes */
+    int status;             /* 0, or the first error as negative errno: reading has ended */
+    int line;               /* number of the line last read */
+    int key_line[KEYS_MAX]; /* where each key was set, 0 = nowhere */
+};
+
+__attribute__((format(printf, 3, 4))) static void refuse(struct reader *r, int line, const char *format, ...)
+{
+    if (r->status != 0)
+        return;
+    r->status = -EINVAL;
+    int n = line > 0 ? snprintf(r->error, CONFIG_ERROR_MAX, "%s:%d: ", r->file, line)
+                     : snprintf(r->error, CONFIG_ERROR_MAX, "%s: ", r->file);
+    if (n < 0 || (unsigned)n >= CONFIG_ERROR_MAX)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(r->error + n, CONFIG_ERROR_MAX - (size_t)n, format, args);
+    va_end(args);
+}
+
+static bool section_is_known(const char *section, size_t n)
+{
+    for (size_t i = 0; i < KEYS_COUNT; i++) {
+        if (strlen(keys[i].section) == n && memcmp(keys[i].section, section, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "[workstation], [tor] ..." */
+static void section_list(char *out, size_t size)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < KEYS_COUNT && n < size; i++) {
+        if (i == 0 || strcmp(keys[i].section, keys[i - 1].section) != 0)
+            n += (size_t)snprintf(out + n, size - n, "%s[%s]", n > 0 ? ", " : "", keys[i].section);
+    }
+}
+
+/* "device, bridge ..." */
+static void key_list(const char *section, char *out, size_t size)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < KEYS_COUNT && n < size; i++) {
+        if (strcmp(keys[i].section, section) == 0)
+            n += (size_t)snprintf(out + n, size - n, "%s%s", n > 0 ? ", " : "", keys[i].name);
+    }
+}
+
+static void word_list(const struct config_word *words, char *out, size_t size)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (; words->name != NULL && n < size; words++)
+        n += (size_t)snprintf(out + n, size - n, "%s%s",
+                              n == 0                  ? ""
+                              : words[1].name == NULL ? " or "
+                                                      : ", ",
+                              words->name);
+}
+
+static void check_section_line(struct reader *r, const char *line)
+{
+    const char *name = line + 1;
+    const char *end = strchr(name, ']');
+    char known[160];
+    if (end == NULL)
+        return; /* libinih says that */
+    if (!section_is_known(name, (size_t)(end - name))) {
+        section_list(known, sizeof(known));
+        refuse(r, r->line, "[%.*s]: no such section; there are %s", (int)(end - name), name, known);
+    }
+}
+
+/* For libinih: the next line, without indentation and newline, or NULL at the end or after an error. */
+static char *read_line(char *out, int size, void *ctx)
+{
+    struct reader *r = ctx;
+    size_t n = 0;
+    bool indented = true;
+    int c;
+    if (r->status != 0 || size < 4)
+        return NULL;
+    r->line++;
+    while ((c = getc(r->stream)) != EOF && c != '\n') {
+        if ((c < 0x20 && c != '\t' && c != '\r') || c == 0x7f) {
+            refuse(r, r->line, "a byte that is no text (0x%02x); is this a configuration file?", (unsigned)c);
+            return NULL;
+        }
+        if (indented && (c == ' ' || c == '\t'))
+            continue;
+        indented = false;
+        if (n + 3 >= (size_t)size) {
+            refuse(r, r->line, "the line is longer than %d characters; make it shorter", size - 3);
+            return NULL;
+        }
+        out[n++] = (char)c;
+    }
+    if (c == EOF && ferror(r->stream)) {
+        refuse(r, 0, "%s", strerror(errno));
+        return NULL;
+    }
+    if (c == EOF && n == 0)
+        return NULL;
+    out[n] = '\0';
+    if (out[0] == '[')
+        check_section_line(r, out);
+    return r->status == 0 ? out : NULL;
+}
+
+/* Store `text` as the value of `key`, or say into `want` (`size` bytes) what it should be. */
+static bool key_store(struct config *config, const struct key *key, const char *text, char *want, size_t size)
+{
+    void *field = (char *)config + key->offset;
+    const char *says = NULL;
+    uint32_t number = 0;
+    char words[160];
+
+    switch (key->kind) {
+    case KEY_NUMBER:
+        if (config_value_number(text, &number) && number >= key->min && number <= key->max) {
+            memcpy(field, &number, sizeof(number));
+            return true;
+        }
+        snprintf(want, size, "write a number from %u to %u", key->min, key->max);
+        return false;
+    case KEY_WORD:
+        if (config_value_word(text, key->words, &number)) {
+            memcpy(field, &number, sizeof(number));
+            return true;
+        }
+        word_list(key->words, words, sizeof(words));
+        snprintf(want, size, "write %s", words);
+        return false;
+    case KEY_POLICY: {
+        int fields = isolation_parse(text, NULL, NULL);
+        if (fields > 0) {
+            *(unsigned *)field = (unsigned)fields;
+            return true;
+        }
+        says = "write source-port, workstation or destination, or a list of fields with commas between, as in "
+               "workstation, destination-name";
+        break;
+    }
+    case KEY_BOOLEAN:
+        says = config_value_boolean(text, field);
+        break;
+    case KEY_NETWORK:
+        says = config_value_ipv4_prefix(text, field);
+        break;
+    case KEY_MAC:
+        says = config_value_mac(text, field);
+        break;
+    case KEY_DEVICE:
+        says = config_value_device(text, field, key->size);
+        break;
+    case KEY_PATH:
+        says = config_value_path(text, field, key->size);
+        break;
+    case KEY_SOCKET:
+        says = config_value_socket(text, field, key->size);
+        break;
+    case KEY_USER:
+        says = config_value_user(text, field, key->size);
+        break;
+    }
+    if (says != NULL)
+        snprintf(want, size, "%s", says);
+    return says == NULL;
+}
+
+/* For libinih: a key and its value. */
+static int take_key(void *ctx, const char *section, const char *name, const char *value)
+{
+    struct reader *r = ctx;
+    char text[192];
+    if (r->status != 0)
+        return 0;
+    if (section[0] == '\0') {
+        refuse(r, r->line, "%s: a key outside of a section; write the section's name in brackets above it", name);
+        return 0;
+    }
+    size_t i = 0;
+    while (i < KEYS_COUNT && (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0))
+        i++;
+    if (i == KEYS_COUNT) {
+        key_list(section, text, sizeof(text));
+        refuse(r, r->line, "%s.%s: no such key; [%s] has %s", section, name, section, text);
+        return 0;
+    }
+    if (r->key_line[i] != 0) {
+        refuse(r, r->line, "%s.%s: already set in line %d; remove one of the two", section, name, r->key_line[i]);
+        return 0;
+    }
+    r->key_line[i] = r->line;
+    if (value == NULL || value[0] == '\0') {
+        refuse(r, r->line, "%s.%s: no value; write one, or remove the line", section, name);
+        return 0;
+    }
+    if (!key_store(r->config, &keys[i], value, text, sizeof(text))) {
+        refuse(r, r->line, "%s.%s: \"%s\" will not do; %s", section, name, value, text);
+        return 0;
+    }
+    return 1;
+}
+
+/* The line where a key was set, or 0. */
+static int line_of(const struct reader *r, const char *section, const char *name)
+{
+    for (size_t i = 0; i < KEYS_COUNT; i++) {
+        if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].name, name) == 0)
+            return r->key_line[i];
+    }
+    return 0;
+}
+
+/* True if the bits after the prefix are all zeros, or all ones. */
+static bool host_part_is(const struct ipnet *net, bool ones)
+{
+    for (unsigned bit = net->len; bit < 128; bit++) {
+        bool set = (net->addr.b[bit / 8] >> (7 - bit % 8) & 1) != 0;
+        if (set != ones)
+            return false;
+    }
+    return true;
+}
+
+/* What no key can say by itself. */
+static void check_whole(struct reader *r)
+{
+    const struct config *c = r->config;
+    int line = line_of(r, "workstation", "address");
+    if (c->network.len < 96 + 1 || c->network.len > 96 + 30)
+        refuse(r, line, "workstation.address: the network's length must be from 1 to 30");
+    else if (host_part_is(&c->network, false) || host_part_is(&c->network, true))
+        refuse(r, line,
+               "workstation.address: this is the address of the whole network; write that of the gateway in "
+               "it, as in 10.152.152.10/18");
+    else if (c->network.addr.b[12] == 0 || c->network.addr.b[12] == 127 || c->network.addr.b[12] >= 224)
+        refuse(r, line,
+               "workstation.address: a station cannot have this address; write a private one, as in "
+               "10.152.152.10/18");
+
+    line = line_of(r, "dns", "virtual");
+    const char *why = dns_virtual_range_error(&c->virtual_net, &c->network);
+    if (why != NULL)
+        refuse(r, line > 0 ? line : line_of(r, "workstation", "address"),
+               "dns.virtual: this range %s; write another, as in 10.192.0.0/10", why);
+
+    if (c->mode == CONFIG_MODE_EXTERNAL && c->socks[0] == '\0')
+        refuse(r, line_of(r, "tor", "mode"),
+               "tor.socks: missing, and tor.mode is external; add socks = unix:/path/of/the/socket");
+    if (c->workstation_flows > c->flows && line_of(r, "limits", "workstation_flows") > 0)
+        refuse(r, line_of(r, "limits", "workstation_flows"),
+               "limits.workstation_flows: more than limits.flows (%u)", c->flows);
+    if (c->workstation_connecting > c->connecting && line_of(r, "limits", "workstation_connecting") > 0)
+        refuse(r, line_of(r, "limits", "workstation_connecting"),
+               "limits.workstation_connecting: more than limits.connecting (%u)", c->connecting);
+}
+
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+int config_load(struct config *config, const char *file, char *error)
+{
+    struct reader r = {.config = config, .file = file, .error = error};
+    char want[160];
+    memset(config, 0, sizeof(*config));
+    error[0] = '\0';
+    for (size_t i = 0; i < KEYS_COUNT; i++) {
+        if (keys[i].fallback != NULL && !key_store(config, &keys[i], keys[i].fallback, want, sizeof(want))) {
+            refuse(&r, 0, "%s.%s: the default is wrong; %s", keys[i].section, keys[i].name, want);
+            return r.status;
+        }
+    }
+
+    r.stream = fopen(file, "re");
+    if (r.stream == NULL) {
+        int status = -errno;
+        snprintf(error, CONFIG_ERROR_MAX, "%s: %s", file, strerror(-status));
+        return status;
+    }
+    int line = ini_parse_stream(read_line, &r, take_key, &r);
+    fclose(r.stream);
+    /* What libinih itself could not parse comes first if it stands above what we refused. */
+    if (line > 0 && (r.status == 0 || line < r.line)) {
+        r.status = 0;
+        refuse(&r, line, "neither [section] nor key = value");
+    } else if (line < 0) {
+        refuse(&r, 0, "out of memory");
+    }
+    if (r.status == 0)
+        check_whole(&r);
+    /* The defaults of one workstation's share follow the whole. */
+    config->workstation_flows = lesser(config->workstation_flows, config->flows);
+    config->connecting = lesser(config->connecting, config->flows);
+    config->workstation_connecting = lesser(config->workstation_connecting, config->connecting);
+    return r.status;
+}
+
+int config_check_files(const struct config *config, const char *file, char *error)
+{
+    struct stat st;
+    if (config->mode != CONFIG_MODE_EMBEDDED || config->torrc[0] == '\0')
+        return 0;
+    int status = stat(config->torrc, &st) != 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+    if (status != 0)
+        snprintf(error, CONFIG_ERROR_MAX, "%s: tor.torrc: %s: %s; write the file, or remove the line", file,
+                 config->torrc, status == -EINVAL ? "not a regular file" : strerror(-status));
+    return status;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The configuration file, cloister.conf(5), read and checked before anything is touched.
+ *
+ * INI by libinih. Every section, key and value that is not understood is refused, with file, line and key and what
+ * to write instead. A new key is a field here and a line in the table of config.c.
+ */
+#ifndef CLOISTER_DAEMON_CONFIG_H
+#define CLOISTER_DAEMON_CONFIG_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ipaddr.h"
+#include "daemon/log.h"
+
+#define CONFIG_PATH_MAX 192u   /* bytes of a path, its NUL byte included: a line holds no more */
+#define CONFIG_SOCKET_MAX 108u /* the same for a socket's path, as in sockaddr_un */
+#define CONFIG_NAME_MAX 33u    /* the same for a user's name */
+#define CONFIG_ERROR_MAX 512u  /* bytes that hold any message of config_load() */
+
+/* Where Tor runs. */
+enum config_mode {
+    CONFIG_MODE_EMBEDDED, /* in a process of our own */
+    CONFIG_MODE_EXTERNAL, /* elsewhere: a SOCKS5 listener on a pathname socket */
+};
+
+/* When the workstation's SYN is answered. */
+enum config_accept {
+    CONFIG_ACCEPT_DEFERRED,   /* when the SOCKS stream is open */
+    CONFIG_ACCEPT_OPTIMISTIC, /* at once */
+};
+
+struct config {
+    /* [workstation] */
+    char device[IFNAMSIZ]; /* name of the TAP */
+    char bridge[IFNAMSIZ]; /* existing bridge to join, or empty */
+    struct ipnet network;  /* the gateway's own address with the length of the network it lies in */
+    uint32_t mtu;          /* bytes of an IP packet on the TAP */
+    uint8_t mac[6];        /* the gateway's own, or zeros: drawn at start */
+    bool offload;          /* checksum and segmentation offload on the TAP */
+
+    /* [tor] */
+    enum config_mode mode;
+    char socks[CONFIG_SOCKET_MAX]; /* path of the SOCKS socket; external only */
+    char data[CONFIG_PATH_MAX];    /* data directory */
+    char torrc[CONFIG_PATH_MAX];   /* file with extra lines, or empty */
+    uint32_t connect_timeout;      /* s a stream may take to open */
+
+    /* [isolation] */
+    unsigned isolation;          /* set of enum isolation_field */
+    uint32_t isolation_lifetime; /* s after which an identity is a new one, 0: never */
+
+    /* [dns] */
+    struct ipnet virtual_net; /* where virtual addresses are taken from */
+    uint32_t virtual_ttl;     /* s a workstation may keep one */
+
+    /* [tcp] */
+    enum config_accept accept;
+    uint32_t half_close_timeout; /* s without a byte from Tor, after the workstation's FIN */
+    uint32_t idle_timeout;       /* s without a segment either way */
+
+    /* [limits] */
+    uint32_t flows;                  /* at once, in all */
+    uint32_t workstation_flows;      /* the same for one workstation */
+    uint32_t connecting;             /* flows whose stream is not open yet, in all */
+    uint32_t workstation_connecting; /* the same for one workstation */
+    uint32_t buffers;                /* MiB for data under way to workstations, or out of order */
+    uint32_t workstations;           /* known at once */
+    uint32_t names;                  /* with a virtual address at once; a long one counts for several */
+
+    /* [process] */
+    char user[CONFIG_NAME_MAX];         /* of the supervisor after set-up; a name or a number, or empty */
+    char tor_user[CONFIG_NAME_MAX];     /* of the embedded Tor */
+    char gateway_user[CONFIG_NAME_MAX]; /* of the gateway */
+
+    /* [log] */
+    enum log_level level;
+    bool identities; /* may the log hold addresses and names of workstations and their peers? */
+};
+
+/* Read and check `file` into *config, defaults included. 0, or negative errno with a message of the form
+ * `file:line: section.key: what is wrong and what to do` in `error` (CONFIG_ERROR_MAX bytes); *config is then
+ * undefined. */
+int config_load(struct config *config, const char *file, char *error);
+
+/* Check that the files which the configuration names are there. 0, or negative errno with a message as above. */
+int config_check_files(const struct config *config, const char *file, char *error);
+
+#endif

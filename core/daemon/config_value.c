@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/config_value.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <string.h>
+
+bool config_value_number(const char *text, uint32_t *out)
+{
+    uint64_t value = 0;
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9')
+            return false;
+        value = value * 10 + (uint64_t)(*text - '0');
+        if (value > UINT32_MAX)
+            return false;
+    }
+    *out = (uint32_t)value;
+    return true;
+}
+
+const char *config_value_boolean(const char *text, bool *out)
+{
+    if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
+        return "write yes or no";
+    *out = text[0] == 'y';
+    return NULL;
+}
+
+const char *config_value_ipv4_prefix(const char *text, struct ipnet *out)
+{
+    static const char want[] = "write an IPv4 address and the length of its network, as in 10.152.152.10/18";
+    char address[INET_ADDRSTRLEN];
+    uint8_t b[4];
+    uint32_t len;
+    const char *slash = strchr(text, '/');
+    if (slash == NULL || (size_t)(slash - text) >= sizeof(address))
+        return want;
+    memcpy(address, text, (size_t)(slash - text));
+    address[slash - text] = '\0';
+    if (inet_pton(AF_INET, address, b) != 1 || !config_value_number(slash + 1, &len) || len > 32)
+        return want;
+    out->addr = ipaddr_v4(b);
+    out->len = (uint8_t)(96 + len);
+    return NULL;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+const char *config_value_mac(const char *text, uint8_t out[6])
+{
+    static const char want[] = "write six pairs of hexadecimal digits, as in 02:00:5e:10:00:01";
+    static const uint8_t zero[6];
+    uint8_t mac[6];
+    if (strlen(text) != 17)
+        return want;
+    for (int i = 0; i < 6; i++) {
+        int high = hex_digit(text[3 * i]);
+        int low = hex_digit(text[3 * i + 1]);
+        if (high < 0 || low < 0 || (i < 5 && text[3 * i + 2] != ':'))
+            return want;
+        mac[i] = (uint8_t)(high << 4 | low);
+    }
+    if ((mac[0] & 1) != 0)
+        return "this is a group address; a station's own has an even first byte, as in 02:00:5e:10:00:01";
+    if (memcmp(mac, zero, 6) == 0)
+        return "all zeros is no station's address; write one as in 02:00:5e:10:00:01";
+    memcpy(out, mac, 6);
+    return NULL;
+}
+
+static bool text_is_of(const char *text, const char *others)
+{
+    for (; *text != '\0'; text++) {
+        char c = *text;
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) &&
+            strchr(others, c) == NULL)
+            return false;
+    }
+    return true;
+}
+
+const char *config_value_device(const char *text, char *out, size_t size)
+{
+    size_t n = strlen(text);
+    if (n == 0 || n >= IFNAMSIZ || n >= size)
+        return "a device has a name of 1 to 15 characters";
+    if (!text_is_of(text, "._-") || strcmp(text, ".") == 0 || strcmp(text, "..") == 0 || text[0] == '-')
+        return "a device's name is made of letters, digits, dot, dash and underscore";
+    memcpy(out, text, n + 1);
+    return NULL;
+}
+
+const char *config_value_path(const char *text, char *out, size_t size)
+{
+    size_t n = strlen(text);
+    if (text[0] != '/')
+        return "write an absolute path, beginning with /";
+    if (n >= size)
+        return "this path is too long";
+    for (const char *at = text; at != NULL; at = strchr(at + 1, '/')) {
+        size_t len = strcspn(at + 1, "/");
+        if ((len == 1 && at[1] == '.') || (len == 2 && at[1] == '.' && at[2] == '.'))
+            return "write the path without . and ..";
+    }
+    memcpy(out, text, n + 1);
+    return NULL;
+}
+
+const char *config_value_socket(const char *text, char *out, size_t size)
+{
+    static const char want[] = "write unix: and the path of the socket, as in unix:/run/tor/socks";
+    if (strncmp(text, "unix:/", 6) != 0)
+        return want;
+    size_t n = strlen(text);
+    const char *name = strrchr(text, '/');
+    if (text[n - 1] == '/' || name == text + 5)
+        return "the socket needs a directory of its own, as in unix:/run/tor/socks";
+    return config_value_path(text + 5, out, size);
+}
+
+const char *config_value_user(const char *text, char *out, size_t size)
+{
+    size_t n = strlen(text);
+    uint32_t number;
+    if (n == 0 || n >= size || text[0] == '-' || !text_is_of(text, "._-"))
+        return "write the name or the number of a user";
+    if (strcmp(text, "root") == 0 || (config_value_number(text, &number) && number == 0))
+        return "this must be a user without privileges, not root";
+    memcpy(out, text, n + 1);
+    return NULL;
+}
+
+bool config_value_word(const char *text, const struct config_word *words, uint32_t *out)
+{
+    for (; words->name != NULL; words++) {
+        if (strcmp(words->name, text) == 0) {
+            *out = words->value;
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Values of the configuration file: from text to what it means.
+ *
+ * Every parser takes the trimmed text and returns NULL when it understood all of it, or a static sentence that says
+ * what it wants. The result is written only on success.
+ */
+#ifndef CLOISTER_DAEMON_CONFIG_VALUE_H
+#define CLOISTER_DAEMON_CONFIG_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ipaddr.h"
+
+/* One of a set of words, ended by a NULL name. */
+struct config_word {
+    const char *name;
+    uint32_t value;
+};
+
+/* A decimal number, digits only; false also for one past 32 bits. */
+bool config_value_number(const char *text, uint32_t *out);
+
+/* `yes` or `no`. */
+const char *config_value_boolean(const char *text, bool *out);
+
+/* An IPv4 address with a prefix length, as in 10.152.152.10/18. */
+const char *config_value_ipv4_prefix(const char *text, struct ipnet *out);
+
+/* A MAC address, six pairs of hexadecimal digits with colons; one that may be a station's own. */
+const char *config_value_mac(const char *text, uint8_t out[6]);
+
+/* The name of a network device, at most IFNAMSIZ - 1 plain characters. */
+const char *config_value_device(const char *text, char *out, size_t size);
+
+/* An absolute path without `.` and `..` components. */
+const char *config_value_path(const char *text, char *out, size_t size);
+
+/* `unix:` and the absolute path of a socket; the path is what is stored. */
+const char *config_value_socket(const char *text, char *out, size_t size);
+
+/* The name or number of a user. */
+const char *config_value_user(const char *text, char *out, size_t size);
+
+/* One of `words`; false if it is none of them. */
+bool config_value_word(const char *text, const struct config_word *words, uint32_t *out);
+
+#endif

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/gateway.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/pool.h"
+#include "tun/device.h"
+#include "tun/output.h"
+
+#define UPSTREAM_EVENTS 512u             /* of one turn at most */
+#define CHUNKS_PER_MIB 256u              /* the engine's buffers are of 4 KiB */
+#define HOSTS_PER_MAC 16u                /* addresses that one workstation may use at once */
+#define HOST_IDLE_US (300u * 1000000ull) /* after which another may take over its address */
+#define DNS_RATE 500u                    /* queries per second and workstation */
+#define DNS_BURST 1000u
+#define DNS_PORT 53u
+
+/* Payload of a super-segment: what an IPv4 packet holds beside the longest headers. */
+#define GSO_MAX (65535u - 20u - TCP_HEADER_MAX)
+
+/* The engine asks the upstream; the upstream needs to know what time it is. */
+
+static int engine_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host)
+{
+    struct gateway *g = ctx;
+    return socks_upstream_open(g->upstream, id, tuple, host, g->now);
+}
+
+static ssize_t engine_write(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count, size_t *room)
+{
+    struct gateway *g = ctx;
+    return socks_upstream_write(g->upstream, id, iov, count, room);
+}
+
+static ssize_t engine_read(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count)
+{
+    struct gateway *g = ctx;
+    return socks_upstream_read(g->upstream, id, iov, count);
+}
+
+static void engine_release(void *ctx, struct tcp_flow_id id, enum tcp_release how)
+{
+    struct gateway *g = ctx;
+    socks_upstream_release(g->upstream, id, how);
+}
+
+static int engine_emit(void *ctx, struct tcp_out *out)
+{
+    struct gateway *g = ctx;
+    return output_segment(&g->tun, out);
+}
+
+static void engine_unreachable(void *ctx, const struct tcp_tuple *tuple, uint32_t host, enum tcp_refusal why,
+                               const uint8_t tcp_header[8])
+{
+    struct gateway *g = ctx;
+    output_unreachable(&g->tun, tuple, host, why, tcp_header);
+}
+
+/* The upstream asks where a flow is to go: to the name behind a virtual address, or to the address itself. */
+static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host,
+                         struct socks_target *target)
+{
+    struct gateway *g = ctx;
+    const struct host *workstation = hosts_at(&g->tun.hosts, host);
+    uint32_t name = 0;
+
+    target->why = DROP_DESTINATION_REFUSED;
+    if (workstation == NULL || ipnet_contains(&g->config->network, &tuple->dst))
+        return -ECONNREFUSED;
+    if (dns_is_virtual(g->dns, &tuple->dst)) {
+        _Static_assert(sizeof(target->name) >= DNS_TEXT_SIZE, "a name fits the target");
+        name = dns_pin(g->dns, host, &tuple->dst, target->name);
+        target->why = DROP_DESTINATION_UNKNOWN;
+        if (name == 0)
+            return -ECONNREFUSED;
+    }
+    target->workstation = workstation->serial;
+    target->tag = id.index;
+    g->flows[id.index] = (struct gateway_flow){.host = host, .name = name};
+    g->host_flows[host]++;
+    return 0;
+}
+
+static void target_done(void *ctx, uint32_t tag)
+{
+    struct gateway *g = ctx;
+    struct gateway_flow *flow = &g->flows[tag];
+    g->host_flows[flow->host]--;
+    if (flow->name != 0)
+        dns_unpin(g->dns, flow->name);
+    *flow = (struct gateway_flow){0};
+}
+
+/* The link asks. */
+
+static int link_send(void *ctx, const struct iovec *iov, int count)
+{
+    struct gateway *g = ctx;
+    return device_send(g->tap, iov, count);
+}
+
+static enum drop take_datagram(void *ctx, const struct tun_udp *udp)
+{
+    struct gateway *g = ctx;
+    uint8_t answer[DNS_UDP_MAX];
+    if (udp->dst_port != DNS_PORT)
+        return DROP_UDP;
+    struct dns_client client = {.host = udp->host, .transport = DNS_UDP};
+    ssize_t n = dns_answer(g->dns, udp->payload, &client, answer, sizeof(answer), g->now);
+    if (n <= 0)
+        return DROP_NONE; /* counted there */
+    struct tun_udp reply = {
+        .src = udp->dst,
+        .dst = udp->src,
+        .src_port = udp->dst_port,
+        .dst_port = udp->src_port,
+        .host = udp->host,
+        .payload = bytes_of(answer, (size_t)n),
+    };
+    output_udp(&g->tun, &reply);
+    return DROP_NONE;
+}
+
+static bool host_is_busy(void *ctx, uint32_t host)
+{
+    struct gateway *g = ctx;
+    return g->host_flows[host] > 0;
+}
+
+static void host_is_gone(void *ctx, uint32_t host)
+{
+    struct gateway *g = ctx;
+    dns_forget_host(g->dns, host);
+}
+
+/* Pages that cost nothing until they are used, and read as zeros. */
+static int memory_map(struct gateway_memory *memory, size_t size)
+{
+    if (size == 0)
+        return -EINVAL;
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        return -errno;
+    *memory = (struct gateway_memory){.at = at, .size = size};
+    return 0;
+}
+
+static void memory_unmap(struct gateway_memory *memory)
+{
+    if (memory->at != NULL)
+        munmap(memory->at, memory->size);
+    *memory = (struct gateway_memory){0};
+}
+
+static int draw_secret(uint8_t secret[16])
+{
+    ssize_t n = getrandom(secret, 16, 0);
+    return n == 16 ? 0 : n < 0 ? -errno : -EIO;
+}
+
+/* Three quarters: enough for one workstation that is alone, and a rest for a second one that comes later. */
+static uint32_t share(uint32_t whole)
+{
+    return whole - whole / 4;
+}
+
+static int init_engine(struct gateway *g)
+{
+    static const struct tcp_ops ops = {
+        .open = engine_open,
+        .write = engine_write,
+        .read = engine_read,
+        .release = engine_release,
+        .emit = engine_emit,
+        .unreachable = engine_unreachable,
+    };
+    const struct channel_gateway_config *c = g->config;
+    struct tcp_config config = {
+        .max_flows = c->flows,
+        .max_chunks = c->buffers * CHUNKS_PER_MIB,
+        .max_hosts = c->workstations,
+        .max_connecting = c->connecting,
+        .host_flows = c->workstation_flows,
+        .host_connecting = c->workstation_connecting,
+        .host_chunks = share(c->buffers * CHUNKS_PER_MIB),
+        .mtu = c->mtu,
+        .gso_max = (c->offload & DEVICE_OFFLOAD_TSO4) != 0 ? GSO_MAX : 0,
+        .connect_timeout = c->connect_timeout * 1000,
+        .half_close_timeout = c->half_close_timeout * 1000,
+        .idle_timeout = c->idle_timeout * 1000,
+        .optimistic = c->optimistic,
+    };
+    int status = draw_secret(config.secret);
+    if (status == 0)
+        status = memory_map(&g->engine_memory, tcp_engine_size(&config));
+    if (status != 0)
+        return status;
+    g->engine = tcp_engine_init(g->engine_memory.at, &config, &ops, g, g->now);
+    return g->engine != NULL ? 0 : -EINVAL;
+}
+
+static int init_dns(struct gateway *g)
+{
+    const struct channel_gateway_config *c = g->config;
+    struct dns_config config;
+    dns_config_defaults(&config);
+    config.virtual4 = c->virtual_net;
+    config.slots = c->names;
+    config.max_hosts = c->workstations;
+    config.ttl = c->virtual_ttl;
+    config.host_rate = DNS_RATE;
+    config.host_burst = DNS_BURST;
+    int status = draw_secret(config.secret);
+    if (status == 0)
+        status = memory_map(&g->dns_memory, dns_size(&config));
+    if (status != 0)
+        return status;
+    g->dns = dns_init(g->dns_memory.at, &config);
+    return g->dns != NULL ? 0 : -EINVAL;
+}
+
+static int init_tables(struct gateway *g)
+{
+    int status = memory_map(&g->flow_memory, ((size_t)g->config->flows + 1) * sizeof(struct gateway_flow));
+    if (status == 0)
+        status = memory_map(&g->host_memory, (size_t)g->config->workstations * sizeof(uint32_t));
+    g->flows = g->flow_memory.at;
+    g->host_flows = g->host_memory.at;
+    return status;
+}
+
+static int init_upstream(struct gateway *g)
+{
+    const struct channel_gateway_config *c = g->config;
+    char path[CONFIG_SOCKET_MAX + 16];
+    size_t n = strlen(c->socket_directory);
+    memcpy(path, c->socket_directory, n);
+    path[n] = '/';
+    strcpy(path + n + 1, c->socket_name);
+    struct socks_upstream_config config = {
+        .path = path,
+        .max_flows = c->flows,
+        .optimistic = c->optimistic,
+        .isolation = c->isolation,
+        .isolation_lifetime = c->isolation_lifetime,
+        .drops = &g->upstream_drops,
+        .target = choose_target,
+        .done = target_done,
+        .ctx = g,
+    };
+    int status = draw_secret(config.secret);
+    if (status != 0)
+        return status;
+    status = socks_upstream_new(&g->upstream, &config);
+    if (status == 0)
+        socks_upstream_attach(g->upstream, g->engine);
+    return status;
+}
+
+static int init_tun(struct gateway *g)
+{
+    static const struct tun_ops ops = {
+        .send = link_send,
+        .udp = take_datagram,
+        .host_busy = host_is_busy,
+        .host_gone = host_is_gone,
+    };
+    const struct channel_gateway_config *c = g->config;
+    struct tun_config config = {
+        .address = c->network.addr,
+        .network = c->network,
+        .mtu = c->mtu,
+        .offload = c->offload,
+        .max_hosts = c->workstations,
+        .max_per_mac = HOSTS_PER_MAC,
+        .host_idle = HOST_IDLE_US,
+    };
+    int status = draw_secret(config.secret);
+    if (status != 0)
+        return status;
+    memcpy(config.mac, c->mac, sizeof(config.mac));
+    return tun_init(&g->tun, &config, &ops, g, g->engine);
+}
+
+static int init_receive(struct gateway *g)
+{
+    return receive_init(&g->receive, RECEIVE_BYTES);
+}
+
+static void fini_engine(struct gateway *g)
+{
+    memory_unmap(&g->engine_memory);
+}
+
+static void fini_dns(struct gateway *g)
+{
+    memory_unmap(&g->dns_memory);
+}
+
+static void fini_tables(struct gateway *g)
+{
+    memory_unmap(&g->host_memory);
+    memory_unmap(&g->flow_memory);
+}
+
+static void fini_upstream(struct gateway *g)
+{
+    socks_upstream_free(g->upstream);
+}
+
+static void fini_tun(struct gateway *g)
+{
+    tun_fini(&g->tun);
+}
+
+static void fini_receive(struct gateway *g)
+{
+    receive_fini(&g->receive);
+}
+
+/* In the order in which they are built; taken down the other way round. */
+static const struct part {
+    const char *step;
+    int (*init)(struct gateway *g);
+    void (*fini)(struct gateway *g);
+} parts[] = {
+    {"make the tables", init_tables, fini_tables}, {"make the TCP engine", init_engine, fini_engine},
+    {"make the DNS answerer", init_dns, fini_dns}, {"make the SOCKS upstream", init_upstream, fini_upstream},
+    {"make the link", init_tun, fini_tun},         {"make the receive buffer", init_receive, fini_receive},
+};
+
+#define PARTS (sizeof(parts) / sizeof(parts[0]))
+
+static void fini_parts(struct gateway *g, size_t count)
+{
+    while (count > 0)
+        parts[--count].fini(g);
+    close(g->tap);
+}
+
+int gateway_init(struct gateway *g, const struct channel_gateway_config *config, int tap, uint64_t now,
+                 const char **step)
+{
+    *g = (struct gateway){.config = config, .tap = tap, .now = now};
+    for (size_t i = 0; i < PARTS; i++) {
+        *step = parts[i].step;
+        int status = parts[i].init(g);
+        if (status != 0) {
+            fini_parts(g, i);
+            return status;
+        }
+    }
+    return 0;
+}
+
+void gateway_fini(struct gateway *g)
+{
+    fini_parts(g, PARTS);
+}
+
+int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
+{
+    g->now = now;
+    if ((ready & GATEWAY_READY_LINK) != 0) {
+        int n = receive_batch(&g->receive, g->tap);
+        if (n < 0)
+            return n;
+        for (int i = 0; i < n; i++)
+            tun_input(&g->tun, g->receive.frame[i], now);
+    }
+    if ((ready & GATEWAY_READY_UPSTREAM) != 0) {
+        int n = socks_upstream_dispatch(g->upstream, UPSTREAM_EVENTS, now);
+        if (n < 0)
+            return n;
+    }
+    socks_upstream_poll(g->upstream, now);
+    tcp_advance(g->engine, now);
+    *again = tcp_flush(g->engine, now);
+    return 0;
+}
+
+bool gateway_next_deadline(const struct gateway *g, uint64_t *at)
+{
+    uint64_t engine, upstream;
+    bool engine_waits = tcp_next_deadline(g->engine, &engine);
+    bool upstream_waits = socks_upstream_next(g->upstream, &upstream);
+    if (engine_waits && upstream_waits)
+        *at = engine < upstream ? engine : upstream;
+    else if (engine_waits)
+        *at = engine;
+    else if (upstream_waits)
+        *at = upstream;
+    return engine_waits || upstream_waits;
+}
+
+void gateway_stop(struct gateway *g, uint64_t now)
+{
+    g->now = now;
+    tcp_engine_reset_all(g->engine, now);
+    for (int i = 0; i < 64 && tcp_flush(g->engine, now); i++)
+        ;
+}
+
+void gateway_settle(struct gateway *g)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void *start;
+    size_t n;
+    while ((n = tcp_engine_settle(g->engine, &start)) > 0) {
+        uintptr_t from = ((uintptr_t)start + page - 1) & ~(page - 1);
+        uintptr_t to = ((uintptr_t)start + n) & ~(page - 1);
+        if (from < to)
+            madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+    receive_settle(&g->receive);
+}
+
+uint64_t gateway_load(const struct gateway *g)
+{
+    const struct tcp_counters *tcp = tcp_engine_counters(g->engine);
+    return (uint64_t)tcp->flows + tcp->chunks;
+}
+
+void gateway_count(const struct gateway *g, struct counters *counters)
+{
+    const struct tcp_counters *tcp = tcp_engine_counters(g->engine);
+    *counters = (struct counters){
+        .flows = tcp->flows_opened,
+        .active = tcp->flows,
+        .up_bytes = tcp->up_bytes,
+        .down_bytes = tcp->down_bytes,
+    };
+    counters_add_drops(counters, &g->tun.drops);
+    counters_add_drops(counters, tcp_engine_drops(g->engine));
+    counters_add_drops(counters, dns_drops(g->dns));
+    counters_add_drops(counters, &g->upstream_drops);
+}

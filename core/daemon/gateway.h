@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The gateway: the layers joined to one another. What the loop around it does is in event_loop.c, how its process locks
+ * itself in, in gateway_role.c.
+ *
+ *     frames -> tun -> tcp engine -> socks upstream -> Tor
+ *                 \-> dns                 ^
+ *                      \---- names -------/
+ */
+#ifndef CLOISTER_DAEMON_GATEWAY_H
+#define CLOISTER_DAEMON_GATEWAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/drop.h"
+#include "daemon/channel.h"
+#include "daemon/counters.h"
+#include "dns/answer.h"
+#include "socks/upstream.h"
+#include "tcp/engine.h"
+#include "tun/receive.h"
+#include "tun/tun.h"
+
+/* What may be ready, as a set of bits. */
+enum gateway_ready {
+    GATEWAY_READY_LINK = 1 << 0,     /* the TAP has frames */
+    GATEWAY_READY_UPSTREAM = 1 << 1, /* the upstream's descriptor is readable */
+};
+
+/* What is kept beside a flow of the engine, by its index. */
+struct gateway_flow {
+    uint32_t host; /* the workstation */
+    uint32_t name; /* handle of dns_pin(), or 0 */
+};
+
+/* A mapping of zeroed memory. */
+struct gateway_memory {
+    void *at;
+    size_t size;
+};
+
+struct gateway {
+    const struct channel_gateway_config *config; /* borrowed */
+    int tap;                                     /* owned */
+    uint64_t now;                                /* microseconds, of the running turn */
+    struct gateway_memory engine_memory;
+    struct gateway_memory dns_memory;
+    struct gateway_memory flow_memory;
+    struct gateway_memory host_memory;
+    struct tcp_engine *engine;
+    struct dns *dns;
+    struct gateway_flow *flows; /* by index, from 1 */
+    uint32_t *host_flows;       /* flows of each workstation */
+    struct socks_upstream *upstream;
+    struct drops upstream_drops; /* flows that choose_target() refused */
+    struct tun tun;
+    struct receive receive;
+};
+
+/* Build everything. `config` is borrowed, `tap` taken over, also on failure. 0, or negative errno with *step set to a
+ * static text; then nothing is left to undo. */
+int gateway_init(struct gateway *g, const struct channel_gateway_config *config, int tap, uint64_t now,
+                 const char **step);
+
+void gateway_fini(struct gateway *g);
+
+/* One turn at `now`: take in what is `ready`, run what is due, let go of what came of it. True in *again if there is
+ * more to do without waiting. 0, or negative errno if the link or the upstream is broken for good. */
+int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again);
+
+/* When the next turn is due though nothing is ready, in *at (microseconds); false if there is no such time. */
+bool gateway_next_deadline(const struct gateway *g, uint64_t *at);
+
+/* Reset every flow: workstations get their RSTs, streams are closed. */
+void gateway_stop(struct gateway *g, uint64_t now);
+
+/* Give memory that is free back to the system. Between turns. */
+void gateway_settle(struct gateway *g);
+
+/* A figure that falls when there may be something for gateway_settle() to give back. */
+uint64_t gateway_load(const struct gateway *g);
+
+void gateway_count(const struct gateway *g, struct counters *counters);
+
+#endif

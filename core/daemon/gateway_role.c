@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The order of things: be told, step into the cell, open what is needed, turn the key, say so, serve. No byte of a
+ * stranger is read before the key is turned, and nothing is opened after but sockets to Tor.
+ */
+#include "daemon/gateway_role.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "daemon/channel.h"
+#include "daemon/event_loop.h"
+#include "daemon/gateway.h"
+#include "daemon/log.h"
+#include "daemon/sandbox.h"
+
+/* The supervisor ends us, over the channel or by SIGKILL, and nobody else: a signal to every process of a service is
+ * meant for the supervisor. */
+static void ignore_signals(void)
+{
+    static const int signals[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        signal(signals[i], SIG_IGN);
+}
+
+static int fail(const char *step, int status)
+{
+    log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", step), LOG_E("error", status));
+    return 1;
+}
+
+/* A station's own, locally administered address (IEEE 802c), if none is configured. */
+static int choose_mac(uint8_t mac[6])
+{
+    static const uint8_t none[6];
+    if (memcmp(mac, none, sizeof(none)) != 0)
+        return 0;
+    ssize_t n = getrandom(mac, sizeof(none), 0);
+    mac[0] = (uint8_t)((mac[0] & ~1u) | 2u);
+    return n == (ssize_t)sizeof(none) ? 0 : n < 0 ? -errno : -EIO;
+}
+
+int gateway_role_run(int channel)
+{
+    struct channel_message message;
+    log_setup(LOG_LEVEL_INFO, "gateway", false);
+    ignore_signals();
+    int status = channel_receive(channel, &message);
+    if (status == 1 && message.type != CHANNEL_GATEWAY_CONFIG)
+        status = -EPROTO;
+    if (status <= 0)
+        return fail("receive the configuration", status);
+    struct channel_gateway_config config = message.gateway_config;
+    log_setup(config.log_level, "gateway", config.log_identities);
+
+    const char *step = NULL;
+    struct sandbox_config sandbox = {
+        .identity = config.identity,
+        .directory = config.socket_directory,
+        .descriptors = config.flows,
+        .channel = channel,
+    };
+    status = sandbox_enter(&sandbox, &step);
+    if (status != 0)
+        return fail(step, status);
+    snprintf(config.socket_directory, sizeof(config.socket_directory), "%s", SANDBOX_DIRECTORY);
+
+    status = choose_mac(config.mac);
+    if (status != 0)
+        return fail("draw a MAC address", status);
+    struct gateway gateway;
+    status = gateway_init(&gateway, &config, message.fd, event_loop_now(), &step);
+    if (status != 0)
+        return fail(step, status);
+    struct event_loop *loop;
+    status = event_loop_new(&loop, &gateway, channel);
+    if (status != 0) {
+        fail("make the event loop", status);
+        goto out_gateway;
+    }
+
+    status = sandbox_lock(&step);
+    if (status == 0) {
+        step = "tell the supervisor";
+        status = channel_send(channel, CHANNEL_READY, NULL, -1);
+    }
+    status = status != 0 ? fail(step, status) : event_loop_run(loop);
+    event_loop_free(loop);
+out_gateway:
+    gateway_fini(&gateway);
+    return status != 0 ? 1 : 0;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/config_value.h"
+
+struct who {
+    const char *key;        /* in [process], for messages */
+    const char *configured; /* or empty */
+    const char *name;       /* if not configured */
+    uint32_t fallback;      /* if there is none of that name */
+};
+
+static int find(const struct who *who, struct channel_identity *out, char *error)
+{
+    const char *name = who->configured[0] != '\0' ? who->configured : who->name;
+    uint32_t number = who->fallback;
+    bool numeric = config_value_number(name, &number);
+    errno = 0;
+    const struct passwd *pw = numeric ? getpwuid((uid_t)number) : getpwnam(name);
+    *out = (struct channel_identity){.uid = (uid_t)number, .gid = (gid_t)number};
+    if (pw != NULL) {
+        out->uid = pw->pw_uid;
+        out->gid = pw->pw_gid;
+    } else if (who->configured[0] != '\0' && !numeric) {
+        snprintf(error, CONFIG_ERROR_MAX, "process.%s: there is no user \"%s\"; create it, or remove the line",
+                 who->key, name);
+        return -ENOENT;
+    }
+    if (out->uid == 0 || out->gid == 0) {
+        snprintf(error, CONFIG_ERROR_MAX,
+                 "process.%s: user \"%s\" is root or has root's group; give it a user without privileges", who->key,
+                 name);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int identities_find(const struct config *config, struct identities *out, char *error)
+{
+    const struct who supervisor = {"user", config->user, "cloister", IDENTITY_FALLBACK_SUPERVISOR};
+    const struct who tor = {"tor_user", config->tor_user, "cloister-tor", IDENTITY_FALLBACK_TOR};
+    const struct who gateway = {"gateway_user", config->gateway_user, "cloister-gateway",
+                                IDENTITY_FALLBACK_GATEWAY};
+    int status = find(&supervisor, &out->supervisor, error);
+    if (status == 0)
+        status = find(&tor, &out->tor, error);
+    if (status == 0)
+        status = find(&gateway, &out->gateway, error);
+    if (status != 0)
+        return status;
+    if (out->supervisor.uid == out->tor.uid || out->tor.uid == out->gateway.uid ||
+        out->gateway.uid == out->supervisor.uid) {
+        snprintf(error, CONFIG_ERROR_MAX, "process: user, tor_user and gateway_user must be three different users");
+        return -EINVAL;
+    }
+    out->tor.gid = out->gateway.gid;
+    return 0;
+}
+
+/* One file on the way: is it open to others, or else to a group? `others` and `group` are permission bits. */
+static int reach(struct channel_identity *identity, const struct stat *st, mode_t others, mode_t group)
+{
+    if (st->st_gid != identity->gid && (st->st_mode & others) == others)
+        return 0;
+    if (st->st_gid == identity->gid && (st->st_mode & group) == group)
+        return 0;
+    if ((st->st_mode & group) != group || st->st_gid == 0)
+        return -EACCES;
+    for (uint32_t i = 0; i < identity->group_count; i++) {
+        if (identity->groups[i] == st->st_gid)
+            return 0;
+    }
+    if (identity->group_count == CHANNEL_GROUPS_MAX)
+        return -EACCES;
+    identity->groups[identity->group_count++] = st->st_gid;
+    return 0;
+}
+
+int identity_reach_socket(struct channel_identity *identity, const char *directory, const char *name, char *error)
+{
+    char path[2 * CONFIG_SOCKET_MAX];
+    struct stat st;
+    int status = stat(directory, &st) != 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+    if (status != 0) {
+        snprintf(error, CONFIG_ERROR_MAX, "tor.socks: %s: no such directory; start Tor first, or correct the path",
+                 directory);
+        return status;
+    }
+    status = reach(identity, &st, S_IXOTH, S_IXGRP);
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    if (status == 0 && stat(path, &st) == 0)
+        status = reach(identity, &st, S_IWOTH, S_IWGRP);
+    if (status != 0)
+        snprintf(
+            error, CONFIG_ERROR_MAX,
+            "tor.socks: %s is for its owner or for root only; let a group enter the directory and write to the "
+            "socket (Tor: SocksPort unix:... GroupWritable)",
+            path);
+    return status;
+}
+
+int identity_own_directory(const char *path, uid_t uid, gid_t gid, mode_t mode)
+{
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return -errno;
+    /* By descriptor, so that nobody can put something else in its place meanwhile. */
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int status = fchown(fd, uid, gid) == 0 && fchmod(fd, mode) == 0 ? 0 : -errno;
+    close(fd);
+    return status;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who the three processes run as, and the directories that belong to them. */
+#ifndef CLOISTER_DAEMON_IDENTITY_H
+#define CLOISTER_DAEMON_IDENTITY_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "daemon/channel.h"
+#include "daemon/config.h"
+
+/* The users if neither configured nor there by name: numbers that no distribution and no service manager gives away. */
+#define IDENTITY_FALLBACK_SUPERVISOR 60801u
+#define IDENTITY_FALLBACK_TOR 60802u
+#define IDENTITY_FALLBACK_GATEWAY 60803u
+
+struct identities {
+    struct channel_identity supervisor; /* after set-up */
+    struct channel_identity tor;        /* its group is the gateway's, so that its socket can be for the gateway */
+    struct channel_identity gateway;
+};
+
+/* Find the users of `config`. All three differ, and none is root. 0, or negative errno with a message in `error`
+ * (CONFIG_ERROR_MAX bytes). */
+int identities_find(const struct config *config, struct identities *out, char *error);
+
+/* Give `identity` the groups it needs to connect to the socket `name` in `directory`, if that is not open to everybody.
+ * The socket need not be there yet. 0, or negative errno with a message in `error`: -EACCES if only a user, or only the
+ * group root, may connect. */
+int identity_reach_socket(struct channel_identity *identity, const char *directory, const char *name, char *error);
+
+/* Make `path` a directory that belongs to the user and group, with `mode`. Its parent must be there; a symbolic link is
+ * refused. 0 or negative errno. */
+int identity_own_directory(const char *path, uid_t uid, gid_t gid, mode_t mode);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command line. What a user can give is in cloister(8); --role is for the supervisor, which executes this program
+ * again for each of its children. */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/channel.h"
+#include "daemon/config.h"
+#include "daemon/config_value.h"
+#include "daemon/gateway_role.h"
+#include "daemon/supervisor.h"
+#include "daemon/tor_role.h"
+
+#define EXIT_USAGE 2 /* the command line or the configuration is wrong: trying again is of no use */
+
+static const char usage[] =
+    "cloister - a gateway that gives a workstation network nothing but Tor\n"
+    "\n"
+    "usage:\n"
+    "    cloister run --config FILE     start the gateway (as root), until SIGTERM or Ctrl-C\n"
+    "    cloister check --config FILE   check the configuration only\n"
+    "    cloister version\n"
+    "    cloister --help\n"
+    "\n"
+    "A running gateway logs its counters on SIGUSR1. See cloister(8), cloister.conf(5).\n";
+
+__attribute__((format(printf, 1, 2))) static int usage_error(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("cloister: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputs("; see cloister --help\n", stderr);
+    return EXIT_USAGE;
+}
+
+/* The supervisor's own call: --role=NAME --fd=N, where N is a channel. */
+static int run_role(const char *role, const char *fd)
+{
+    uint32_t channel = 0;
+    struct stat st;
+    if (fd == NULL || !config_value_number(fd, &channel) || channel != CHANNEL_FD ||
+        fstat((int)channel, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return usage_error("--role is for cloister itself");
+    if (strcmp(role, "gateway") == 0)
+        return gateway_role_run((int)channel);
+    if (strcmp(role, "tor") == 0)
+        return tor_role_run((int)channel);
+    return usage_error("--role is for cloister itself");
+}
+
+static int load(struct config *config, const char *file)
+{
+    char error[CONFIG_ERROR_MAX];
+    int status = config_load(config, file, error);
+    if (status == 0)
+        status = config_check_files(config, file, error);
+    if (status != 0)
+        fprintf(stderr, "%s\n", error);
+    return status;
+}
+
+static int command_check(const char *file)
+{
+    struct config config;
+    if (load(&config, file) != 0)
+        return EXIT_USAGE;
+    printf("%s: ok\n", file);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int command_run(const char *file)
+{
+    static struct config config;
+    if (load(&config, file) != 0)
+        return EXIT_USAGE;
+    return supervisor_run(&config);
+}
+
+static int command_version(void)
+{
+    printf("cloister %s (Tor %s)\n", CLOISTER_VERSION, CLOISTER_TOR_VERSION);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},      {"role", required_argument, NULL, 'r'},
+        {"fd", required_argument, NULL, 'f'},     {NULL, 0, NULL, 0},
+    };
+    const char *config = NULL, *role = NULL, *fd = NULL;
+    int c;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":c:hV", options, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            config = optarg;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return fflush(stdout) == 0 ? 0 : 1;
+        case 'V':
+            return command_version();
+        case 'r':
+            role = optarg;
+            break;
+        case 'f':
+            fd = optarg;
+            break;
+        case ':':
+            return usage_error("%s needs a value", argv[optind - 1]);
+        default:
+            return usage_error("unknown option %s", argv[optind - 1]);
+        }
+    }
+    if (role != NULL)
+        return run_role(role, fd);
+    if (optind == argc)
+        return usage_error("no command given");
+    const char *command = argv[optind];
+    if (optind + 1 < argc)
+        return usage_error("unexpected argument \"%s\"", argv[optind + 1]);
+    if (strcmp(command, "version") == 0)
+        return command_version();
+    if (strcmp(command, "help") == 0) {
+        fputs(usage, stdout);
+        return fflush(stdout) == 0 ? 0 : 1;
+    }
+    if (strcmp(command, "run") != 0 && strcmp(command, "check") != 0)
+        return usage_error("unknown command \"%s\"", command);
+    if (config == NULL)
+        return usage_error("%s needs --config FILE", command);
+    return strcmp(command, "run") == 0 ? command_run(config) : command_check(config);
+}

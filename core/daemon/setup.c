@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The order is that of the invariants: nothing of a workstation can come in before the TAP is up, and the TAP goes up
+ * when everything else stands. The supervisor keeps no copy of the TAP's descriptor: the device dies with the gateway.
+ * If set-up ends half-way, so does the process, and the kernel takes the rest down: the device is not persistent, and
+ * the children follow their parent.
+ *
+ * What the supervisor keeps is one capability, CAP_KILL: its children have other users, and the signal that a child
+ * gets when its parent dies is sent with the parent's rights.
+ */
+#include "daemon/setup.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/channel.h"
+#include "daemon/identity.h"
+#include "daemon/log.h"
+#include "daemon/privileges.h"
+#include "socks/directory.h"
+#include "tun/device.h"
+#include "tun/link.h"
+
+#define LOCK_IN_MS 10000 /* the gateway takes some 20 ms */
+#define SOCKET_NAME "socks"
+
+/* While it goes on. */
+struct work {
+    struct setup *setup;
+    const struct config *config;
+    struct identities who;
+    struct device device;
+    char *reason;
+};
+
+static int fail(struct work *w, int error, const char *step, const char *advice)
+{
+    snprintf(w->reason, SETUP_REASON_MAX, "%s: %s%s%s", step, strerror(-error), advice != NULL ? "; " : "",
+             advice != NULL ? advice : "");
+    return error;
+}
+
+static int find_users(struct work *w)
+{
+    char error[CONFIG_ERROR_MAX];
+    if (geteuid() != 0) {
+        snprintf(w->reason, SETUP_REASON_MAX, "cloister run needs to be started as root");
+        return -EPERM;
+    }
+    int status = identities_find(w->config, &w->who, error);
+    if (status != 0)
+        snprintf(w->reason, SETUP_REASON_MAX, "%s", error);
+    return status;
+}
+
+/* "/run/tor/socks" is the socket "socks" in "/run/tor". */
+static int find_external_socket(struct work *w, struct channel_gateway_config *out)
+{
+    char error[CONFIG_ERROR_MAX];
+    const char *name = strrchr(w->config->socks, '/');
+    size_t n = (size_t)(name - w->config->socks);
+    memcpy(out->socket_directory, w->config->socks, n);
+    out->socket_directory[n] = '\0';
+    snprintf(out->socket_name, sizeof(out->socket_name), "%s", name + 1);
+    int status = identity_reach_socket(&w->who.gateway, out->socket_directory, out->socket_name, error);
+    if (status != 0)
+        snprintf(w->reason, SETUP_REASON_MAX, "%s", error);
+    return status;
+}
+
+static int make_directories(struct work *w, struct channel_tor_config *tor, struct channel_gateway_config *out)
+{
+    const struct config *c = w->config;
+    int n = snprintf(out->socket_directory, sizeof(out->socket_directory), "%s/socks", c->data);
+    int m = snprintf(tor->socks, sizeof(tor->socks), "%s/socks/" SOCKET_NAME, c->data);
+    if (n < 0 || m < 0 || (size_t)m >= sizeof(tor->socks))
+        return fail(w, -ENAMETOOLONG, "tor.data", NULL);
+    snprintf(out->socket_name, sizeof(out->socket_name), "%s", SOCKET_NAME);
+    if ((size_t)snprintf(tor->data, sizeof(tor->data), "%s/tor", c->data) >= sizeof(tor->data))
+        return fail(w, -ENAMETOOLONG, "tor.data", NULL);
+
+    /* One that is there is left as it is: it may be anything. */
+    if (mkdir(c->data, 0755) != 0 && errno != EEXIST)
+        return fail(w, -errno, "make the directory of tor.data", "the directory above it must exist");
+    int status = identity_own_directory(tor->data, w->who.tor.uid, w->who.tor.gid, 0700);
+    if (status != 0)
+        return fail(w, status, "make Tor's data directory (tor.data)", NULL);
+    status = socks_directory_prepare(out->socket_directory, w->who.tor.uid, w->who.gateway.gid);
+    if (status == 0)
+        status = socks_path_clear(tor->socks);
+    if (status != 0)
+        return fail(w, status, "make the directory of Tor's SOCKS socket (tor.data)", NULL);
+    return 0;
+}
+
+static int make_tap(struct work *w)
+{
+    const struct config *c = w->config;
+    const char *step = NULL;
+    int status = device_open(&w->device, c->device, c->offload, &step);
+    if (status != 0)
+        return fail(w, status, step, device_advice(status));
+    struct link_config link = {.name = w->device.name, .mtu = c->mtu, .bridge = c->bridge[0] ? c->bridge : NULL};
+    status = link_prepare(&link, &step);
+    return status == 0 ? 0 : fail(w, status, step, NULL);
+}
+
+static int start_tor(struct work *w, struct channel_tor_config *tor)
+{
+    int ends[2];
+    tor->identity = w->who.tor;
+    tor->log_level = w->config->level;
+    memcpy(tor->torrc, w->config->torrc, sizeof(tor->torrc));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail(w, -errno, "make Tor's control connection", NULL);
+    w->setup->tor_control = ends[0];
+    int status = child_start(&w->setup->tor, "tor", false);
+    if (status == 0)
+        status = channel_send(w->setup->tor.channel, CHANNEL_TOR_CONFIG, tor, ends[1]);
+    close(ends[1]);
+    return status == 0 ? 0 : fail(w, status, "start the process tor", NULL);
+}
+
+static int start_gateway(struct work *w, struct channel_gateway_config *out)
+{
+    const struct config *c = w->config;
+    out->identity = w->who.gateway;
+    out->log_level = c->level;
+    out->log_identities = c->identities;
+    out->network = c->network;
+    out->mtu = c->mtu;
+    memcpy(out->mac, c->mac, sizeof(out->mac));
+    out->offload = w->device.offload;
+    out->isolation = c->isolation;
+    out->isolation_lifetime = c->isolation_lifetime;
+    out->virtual_net = c->virtual_net;
+    out->virtual_ttl = c->virtual_ttl;
+    out->optimistic = c->accept == CONFIG_ACCEPT_OPTIMISTIC;
+    out->connect_timeout = c->connect_timeout;
+    out->half_close_timeout = c->half_close_timeout;
+    out->idle_timeout = c->idle_timeout;
+    out->flows = c->flows;
+    out->workstation_flows = c->workstation_flows;
+    out->connecting = c->connecting;
+    out->workstation_connecting = c->workstation_connecting;
+    out->buffers = c->buffers;
+    out->workstations = c->workstations;
+    out->names = c->names;
+
+    int status = child_start(&w->setup->gateway, "gateway", true);
+    if (status == 0)
+        status = channel_send(w->setup->gateway.channel, CHANNEL_GATEWAY_CONFIG, out, w->device.fd);
+    close(w->device.fd);
+    w->device.fd = -1;
+    return status == 0 ? 0 : fail(w, status, "start the process gateway", NULL);
+}
+
+static int await_lock_in(struct work *w)
+{
+    struct child *gateway = &w->setup->gateway;
+    struct channel_message message;
+    struct pollfd pfd = {.fd = gateway->channel, .events = POLLIN};
+    int n;
+    do
+        n = poll(&pfd, 1, LOCK_IN_MS);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return fail(w, -ETIMEDOUT, "wait for the gateway to lock itself in", NULL);
+    n = channel_receive(gateway->channel, &message);
+    if (n == 1 && message.type == CHANNEL_READY)
+        return 0;
+    if (n == 0 && child_wait(gateway, 1000)) {
+        child_describe(gateway, w->reason, SETUP_REASON_MAX);
+        return -ECHILD;
+    }
+    return fail(w, n < 0 ? n : -EPROTO, "read the gateway's first message", NULL);
+}
+
+static int raise_link(struct work *w)
+{
+    int status = link_set_up(w->device.name, true);
+    if (status == -ENODEV) {
+        /* Whoever took it to another namespace brings it up there. */
+        log_event(LOG_LEVEL_WARN, "link", LOG_S("device", w->device.name),
+                  LOG_S("note", "moved to another network namespace before it was up; bring it up there"));
+        status = 0;
+    }
+    if (status != 0)
+        return fail(w, status, "bring the TAP up", NULL);
+    status = channel_send(w->setup->gateway.channel, CHANNEL_LINK_UP, NULL, -1);
+    return status == 0 ? 0 : fail(w, status, "tell the gateway that the TAP is up", NULL);
+}
+
+static int drop_privileges(struct work *w)
+{
+    const char *step = NULL;
+    int status = privileges_drop(&w->who.supervisor, 1ull << CAP_KILL, &step);
+    return status == 0 ? 0 : fail(w, status, step, NULL);
+}
+
+static void end_children(struct setup *setup)
+{
+    struct child *children[] = {&setup->gateway, &setup->tor};
+    for (size_t i = 0; i < 2; i++) {
+        child_kill(children[i], SIGKILL);
+        child_wait(children[i], 1000);
+        if (children[i]->channel >= 0)
+            close(children[i]->channel);
+    }
+    if (setup->tor_control >= 0)
+        close(setup->tor_control);
+}
+
+int setup_run(struct setup *setup, const struct config *config, char reason[SETUP_REASON_MAX])
+{
+    *setup = (struct setup){.gateway = CHILD_NONE, .tor = CHILD_NONE, .tor_control = -1};
+    struct work w = {.setup = setup, .config = config, .device = {.fd = -1}, .reason = reason};
+    struct channel_tor_config tor = {0};
+    struct channel_gateway_config gateway = {0};
+    const bool embedded = config->mode == CONFIG_MODE_EMBEDDED;
+
+    int status = find_users(&w);
+    if (status == 0)
+        status = embedded ? make_directories(&w, &tor, &gateway) : find_external_socket(&w, &gateway);
+    if (status == 0)
+        status = make_tap(&w);
+    if (status == 0 && embedded)
+        status = start_tor(&w, &tor);
+    if (status == 0)
+        status = start_gateway(&w, &gateway);
+    if (status == 0)
+        status = await_lock_in(&w);
+    if (status == 0)
+        status = raise_link(&w);
+    if (status == 0)
+        status = drop_privileges(&w);
+    if (status != 0) {
+        end_children(setup);
+        if (w.device.fd >= 0)
+            close(w.device.fd);
+    }
+    return status;
+}

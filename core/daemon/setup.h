@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the supervisor does with root's privileges, before it gives them up and begins its loop: users, directories, the
+ * TAP, both children up to the point where the gateway is locked in, and, last, the TAP goes up.
+ */
+#ifndef CLOISTER_DAEMON_SETUP_H
+#define CLOISTER_DAEMON_SETUP_H
+
+#include "daemon/child.h"
+#include "daemon/config.h"
+
+#define SETUP_REASON_MAX 640u /* bytes that hold any reason */
+
+/* What set-up leaves behind. */
+struct setup {
+    struct child gateway;
+    struct child tor; /* not started with an external Tor */
+    int tor_control;  /* the owning end of Tor's control connection, -1 with an external Tor */
+};
+
+/* Do all of it. 0; or negative errno with the reason as a sentence in `reason`: what was started is ended again. */
+int setup_run(struct setup *setup, const struct config *config, char reason[SETUP_REASON_MAX]);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Crash-only: if one of the three processes ends, all end. Whatever the reason, there is one way out, taken in order:
+ *
+ *     RUNNING --signal, or a child has ended--> END_GATEWAY --it has ended--> END_TOR --it has ended--> out
+ *
+ * The gateway goes first, so that workstations get their resets and nothing is accepted any more, then Tor. Each is
+ * asked (a message; SIGNAL HALT) and, if it has not ended after a while, killed. Both waits together stay under two
+ * seconds.
+ */
+#include "daemon/supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "daemon/channel.h"
+#include "daemon/child.h"
+#include "daemon/counters.h"
+#include "daemon/log.h"
+#include "daemon/setup.h"
+#include "daemon/tor_monitor.h"
+
+#define END_MS 800u /* from asking a child to end until it is killed */
+
+enum state {
+    STATE_RUNNING,
+    STATE_END_GATEWAY,
+    STATE_END_TOR,
+    STATE_OUT,
+};
+
+struct supervisor {
+    const struct config *config;
+    struct setup setup;
+    enum state state;
+    int exit_status;
+    char reason[SETUP_REASON_MAX]; /* why all is ending; empty while it runs */
+    uint64_t started;              /* ms, uv_now() */
+    uv_loop_t loop;
+    uv_signal_t signals[4];
+    uv_timer_t deadline;     /* of the child that was asked to end */
+    uv_poll_t gateway_ended; /* its pidfd */
+    uv_poll_t tor_ended;     /* its pidfd */
+    uv_poll_t gateway_channel;
+    struct tor_monitor monitor;
+};
+
+static void go_on_ending(struct supervisor *s);
+
+/* Begin to end, for this reason. The first reason counts. */
+static void begin_to_end(struct supervisor *s, int exit_status, const char *reason)
+{
+    if (s->state != STATE_RUNNING)
+        return;
+    snprintf(s->reason, sizeof(s->reason), "%s", reason);
+    s->exit_status = exit_status;
+    s->state = STATE_END_GATEWAY;
+    if (s->setup.gateway.pid > 0 && channel_send(s->setup.gateway.channel, CHANNEL_STOP, NULL, -1) != 0)
+        child_kill(&s->setup.gateway, SIGKILL);
+    go_on_ending(s);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct supervisor *s = timer->data;
+    const struct child *child = s->state == STATE_END_GATEWAY ? &s->setup.gateway : &s->setup.tor;
+    log_event(LOG_LEVEL_WARN, "kill", LOG_S("role", child->role), LOG_S("note", "did not end when asked to"));
+    s->exit_status = 1;
+    child_kill(child, SIGKILL);
+}
+
+/* Take the next steps on the way out, as far as children have ended. */
+static void go_on_ending(struct supervisor *s)
+{
+    if (s->state == STATE_END_GATEWAY && s->setup.gateway.pid == 0) {
+        s->state = STATE_END_TOR;
+        uv_timer_stop(&s->deadline);
+        if (s->setup.tor.pid > 0)
+            tor_monitor_halt(&s->monitor);
+    }
+    if (s->state == STATE_END_TOR && s->setup.tor.pid == 0) {
+        s->state = STATE_OUT;
+        uv_timer_stop(&s->deadline);
+        uv_stop(&s->loop);
+    }
+    if (s->state != STATE_OUT && !uv_is_active((uv_handle_t *)&s->deadline))
+        uv_timer_start(&s->deadline, on_deadline, END_MS, 0);
+}
+
+/* A child has ended: if nobody asked it to, that is the reason for all to end. */
+static void child_has_ended(struct supervisor *s, struct child *child, uv_poll_t *watch, bool expected)
+{
+    char how[128];
+    uv_poll_stop(watch);
+    if (!child_reap(child))
+        return;
+    child_describe(child, how, sizeof(how));
+    log_event(expected ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "child", LOG_S("role", child->role),
+              LOG_S("ended", how));
+    if (s->state == STATE_RUNNING)
+        begin_to_end(s, 1, how);
+    else
+        go_on_ending(s);
+}
+
+static void on_gateway_ended(uv_poll_t *poll, int status, int events)
+{
+    struct supervisor *s = poll->data;
+    (void)status;
+    (void)events;
+    child_has_ended(s, &s->setup.gateway, poll, s->state != STATE_RUNNING);
+}
+
+static void on_tor_ended(uv_poll_t *poll, int status, int events)
+{
+    struct supervisor *s = poll->data;
+    (void)status;
+    (void)events;
+    child_has_ended(s, &s->setup.tor, poll, s->state == STATE_END_TOR);
+}
+
+/* The gateway may be in the hands of a stranger: it is believed some numbers, and nothing else. */
+static void on_gateway_channel(uv_poll_t *poll, int status, int events)
+{
+    struct supervisor *s = poll->data;
+    struct channel_message message;
+    (void)events;
+    int n = status < 0 ? status : channel_receive(s->setup.gateway.channel, &message);
+    if (n == -EAGAIN)
+        return;
+    if (n == 1 && message.type == CHANNEL_COUNTERS) {
+        counters_log(&message.counters);
+        return;
+    }
+    uv_poll_stop(poll);
+    if (n == 0)
+        return; /* it is ending, its pidfd tells how */
+    if (n == 1 && message.fd >= 0)
+        close(message.fd);
+    log_event(LOG_LEVEL_ERROR, "channel", LOG_S("role", "gateway"), LOG_S("note", "a malformed message"));
+    child_kill(&s->setup.gateway, SIGKILL);
+    begin_to_end(s, 1, "the gateway sent a malformed message");
+}
+
+static void report_ready(struct supervisor *s)
+{
+    const struct config *c = s->config;
+    struct channel_tor_state state = {.bootstrapped = true};
+    if (s->state != STATE_RUNNING)
+        return;
+    if (channel_send(s->setup.gateway.channel, CHANNEL_TOR_STATE, &state, -1) != 0) {
+        begin_to_end(s, 1, "the gateway does not read its messages");
+        return;
+    }
+    log_event(LOG_LEVEL_INFO, "ready", LOG_S("device", c->device),
+              LOG_S("mode", c->mode == CONFIG_MODE_EMBEDDED ? "embedded" : "external"),
+              LOG_U("after_ms", uv_now(&s->loop) - s->started));
+}
+
+static void on_bootstrapped(void *ctx)
+{
+    report_ready(ctx);
+}
+
+static void on_monitor_broken(void *ctx, const char *why, int error)
+{
+    struct supervisor *s = ctx;
+    char reason[256];
+    if (s->state != STATE_RUNNING)
+        return;
+    /* Most likely Tor has just ended: how it did says more. */
+    if (child_wait(&s->setup.tor, 200)) {
+        child_has_ended(s, &s->setup.tor, &s->tor_ended, false);
+        return;
+    }
+    snprintf(reason, sizeof(reason), "%s%s%s", why, error != 0 ? ": " : "", error != 0 ? strerror(-error) : "");
+    begin_to_end(s, 1, reason);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    struct supervisor *s = handle->data;
+    if (signum == SIGUSR1) {
+        if (s->state == STATE_RUNNING &&
+            channel_send(s->setup.gateway.channel, CHANNEL_ASK_COUNTERS, NULL, -1) != 0)
+            log_event(LOG_LEVEL_WARN, "counters", LOG_S("note", "the gateway does not read its messages"));
+        return;
+    }
+    begin_to_end(s, 0, signum == SIGTERM ? "SIGTERM" : signum == SIGINT ? "SIGINT" : "SIGHUP");
+}
+
+static int watch(struct supervisor *s, uv_poll_t *poll, int fd, uv_poll_cb callback)
+{
+    int status = uv_poll_init(&s->loop, poll, fd);
+    poll->data = s;
+    return status != 0 ? status : uv_poll_start(poll, UV_READABLE, callback);
+}
+
+static int start_watching(struct supervisor *s)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    static const struct tor_monitor_ops ops = {.bootstrapped = on_bootstrapped, .broken = on_monitor_broken};
+    int status = uv_timer_init(&s->loop, &s->deadline);
+    s->deadline.data = s;
+    for (size_t i = 0; status == 0 && i < sizeof(signals) / sizeof(signals[0]); i++) {
+        status = uv_signal_init(&s->loop, &s->signals[i]);
+        s->signals[i].data = s;
+        if (status == 0)
+            status = uv_signal_start(&s->signals[i], on_signal, signals[i]);
+    }
+    if (status == 0)
+        status = watch(s, &s->gateway_ended, s->setup.gateway.pidfd, on_gateway_ended);
+    if (status == 0)
+        status = watch(s, &s->gateway_channel, s->setup.gateway.channel, on_gateway_channel);
+    if (status == 0 && s->setup.tor.pid > 0)
+        status = watch(s, &s->tor_ended, s->setup.tor.pidfd, on_tor_ended);
+    if (status == 0 && s->setup.tor.pid > 0)
+        status = tor_monitor_start(&s->monitor, &s->loop, s->setup.tor_control, &ops, s);
+    return status;
+}
+
+/* Signals wait until there is somebody to take them. */
+static void hold_signals(bool hold)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+static int report_exit(const char *reason, int status)
+{
+    log_event(status == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "exit", LOG_S("reason", reason),
+              LOG_I("status", status));
+    return status;
+}
+
+int supervisor_run(const struct config *config)
+{
+    static struct supervisor s; /* large, and there is one */
+    s.config = config;
+    log_setup(config->level, "supervisor", config->identities);
+    signal(SIGPIPE, SIG_IGN);
+    hold_signals(true);
+    if (setup_run(&s.setup, config, s.reason) != 0)
+        return report_exit(s.reason, 1);
+
+    int status = uv_loop_init(&s.loop);
+    if (status != 0)
+        return report_exit(uv_strerror(status), 1);
+    s.started = uv_now(&s.loop);
+    status = start_watching(&s);
+    hold_signals(false);
+    if (status != 0) {
+        child_kill(&s.setup.gateway, SIGKILL);
+        child_kill(&s.setup.tor, SIGKILL);
+        return report_exit(uv_strerror(status), 1);
+    }
+    if (config->mode == CONFIG_MODE_EXTERNAL)
+        report_ready(&s);
+    uv_run(&s.loop, UV_RUN_DEFAULT);
+    return report_exit(s.reason, s.exit_status);
+}

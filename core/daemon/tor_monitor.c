@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/tor_monitor.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+
+enum command {
+    COMMAND_EVENTS,
+    COMMAND_BOOTSTRAP,
+    COMMAND_NETWORK,
+    COMMAND_HALT,
+};
+
+static void report_broken(struct tor_monitor *m, const char *why, int error)
+{
+    if (m->broken)
+        return;
+    m->broken = true;
+    uv_poll_stop(&m->poll);
+    m->ops.broken(m->ctx, why, error);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+/* Send what is waiting; the rest when there is room. */
+static void flush(struct tor_monitor *m)
+{
+    size_t len;
+    const char *text;
+    if (m->broken)
+        return;
+    while (text = control_output(&m->control, &len), len > 0) {
+        ssize_t n = send(m->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN)
+            return; /* reading will tell */
+        if (n < 0)
+            break;
+        control_output_sent(&m->control, (size_t)n);
+    }
+    int events = UV_READABLE | (len > 0 ? UV_WRITABLE : 0);
+    if (events != m->events && uv_poll_start(&m->poll, events, on_ready) == 0)
+        m->events = events;
+}
+
+static void take_bootstrap(struct tor_monitor *m, const struct control_bootstrap *b)
+{
+    if (strcmp(b->severity, "WARN") == 0 || strcmp(b->severity, "ERR") == 0)
+        log_event(LOG_LEVEL_WARN, "bootstrap", LOG_U("progress", b->progress), LOG_S("tag", b->tag),
+                  LOG_S("summary", b->summary), LOG_S("warning", b->warning), LOG_S("reason", b->reason));
+    else if (m->progress != b->progress + 1)
+        log_event(LOG_LEVEL_INFO, "bootstrap", LOG_U("progress", b->progress), LOG_S("tag", b->tag),
+                  LOG_S("summary", b->summary));
+    m->progress = b->progress + 1;
+    if (b->progress == 100 && !m->bootstrapped) {
+        m->bootstrapped = true;
+        m->ops.bootstrapped(m->ctx);
+    }
+}
+
+/* The first digits of a stream's or circuit's isolation credential: enough to tell identities apart. */
+static const char *short_tag(const char *password, char out[9])
+{
+    snprintf(out, 9, "%s", password[0] != '\0' ? password : "-");
+    return out;
+}
+
+static void log_circuit(const struct control_circuit *c)
+{
+    char path[256] = "";
+    char tag[9];
+    size_t n = 0;
+    for (unsigned i = 0; i < c->hops && n < sizeof(path); i++) {
+        const char *name = c->path[i].nickname[0] != '\0' ? c->path[i].nickname : c->path[i].fingerprint;
+        n += (size_t)snprintf(path + n, sizeof(path) - n, "%s%s", i > 0 ? "," : "", name);
+    }
+    log_event(LOG_LEVEL_DEBUG, "circuit", LOG_U("id", c->id), LOG_S("status", c->status), LOG_S("path", path),
+              LOG_S("purpose", c->purpose), LOG_S("conflux", c->conflux_id),
+              LOG_S("identity", short_tag(c->socks_password, tag)), LOG_S("reason", c->reason));
+}
+
+static void log_stream(const struct control_stream *s)
+{
+    char tag[9];
+    log_event(LOG_LEVEL_DEBUG, "stream", LOG_U("id", s->id), LOG_S("status", s->status),
+              LOG_U("circuit", s->circuit), LOG_ID("target", s->target), LOG_S("purpose", s->purpose),
+              LOG_S("identity", short_tag(s->socks_password, tag)), LOG_S("reason", s->reason),
+              LOG_S("remote_reason", s->remote_reason));
+}
+
+static void on_event(void *ctx, struct control_event *event)
+{
+    struct tor_monitor *m = ctx;
+    switch (event->kind) {
+    case CONTROL_EVENT_BOOTSTRAP:
+        take_bootstrap(m, &event->bootstrap);
+        break;
+    case CONTROL_EVENT_STATUS:
+        log_event(strcmp(event->status.severity, "NOTICE") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "tor-status",
+                  LOG_S("severity", event->status.severity), LOG_S("action", event->status.action),
+                  LOG_S("arguments", event->status.arguments));
+        break;
+    case CONTROL_EVENT_CIRC:
+        log_circuit(&event->circuit);
+        break;
+    case CONTROL_EVENT_STREAM:
+        log_stream(&event->stream);
+        break;
+    case CONTROL_EVENT_LOG:
+        log_event(strcmp(event->log.severity, "ERR") == 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "tor-log",
+                  LOG_S("severity", event->log.severity), LOG_S("message", event->log.text));
+        break;
+    case CONTROL_EVENT_OTHER:
+        break;
+    }
+}
+
+static void on_info(void *ctx, const char *key, const char *value)
+{
+    struct control_bootstrap bootstrap;
+    char text[512];
+    if (strcmp(key, "status/bootstrap-phase") != 0)
+        return;
+    snprintf(text, sizeof(text), "%s", value);
+    if (control_bootstrap_parse(text, &bootstrap) == 0)
+        take_bootstrap(ctx, &bootstrap);
+}
+
+static void on_done(void *ctx, unsigned what, unsigned code, const char *text)
+{
+    struct tor_monitor *m = ctx;
+    if (code == 250 || what == COMMAND_HALT)
+        return;
+    log_event(LOG_LEVEL_ERROR, "tor-refused", LOG_U("command", what), LOG_U("code", code), LOG_S("answer", text));
+    report_broken(m, "Tor refused a command", 0);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct tor_monitor *m = poll->data;
+    char buffer[16384];
+    (void)events;
+    if (status < 0) {
+        report_broken(m, "the control connection to Tor broke", status);
+        return;
+    }
+    ssize_t n = recv(m->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+    if (n > 0) {
+        int error = control_input(&m->control, buffer, (size_t)n);
+        if (error != 0) {
+            report_broken(m, "Tor said on its control connection what makes no sense", error);
+            return;
+        }
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        report_broken(m, "Tor closed its control connection", n == 0 ? 0 : -errno);
+        return;
+    }
+    flush(m);
+}
+
+int tor_monitor_start(struct tor_monitor *m, uv_loop_t *loop, int fd, const struct tor_monitor_ops *ops, void *ctx)
+{
+    static const struct control_ops control_ops = {.event = on_event, .done = on_done, .info = on_info};
+    m->ops = *ops;
+    m->ctx = ctx;
+    m->fd = fd;
+    m->events = 0;
+    m->bootstrapped = false;
+    m->broken = false;
+    m->progress = 0;
+    control_init(&m->control, &control_ops, m);
+    int status = uv_poll_init(loop, &m->poll, fd);
+    if (status != 0) {
+        close(fd);
+        m->fd = -1;
+        return status;
+    }
+    m->poll.data = m;
+    control_command(&m->control, COMMAND_EVENTS, CONTROL_COMMAND_EVENTS);
+    control_command(&m->control, COMMAND_BOOTSTRAP, CONTROL_COMMAND_BOOTSTRAP);
+    control_command(&m->control, COMMAND_NETWORK, CONTROL_COMMAND_NETWORK);
+    flush(m);
+    return 0;
+}
+
+void tor_monitor_halt(struct tor_monitor *m)
+{
+    if (m->fd < 0)
+        return;
+    control_command(&m->control, COMMAND_HALT, CONTROL_COMMAND_HALT);
+    flush(m);
+}

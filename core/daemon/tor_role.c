@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/tor_role.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/channel.h"
+#include "daemon/log.h"
+#include "daemon/privileges.h"
+#include "socks/tor_process.h"
+
+/* It is the supervisor who decides when Tor ends. A signal to all processes of a service would end Tor first, and that
+ * would look like a crash. Tor leaves the mask as it finds it. */
+static void hold_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+int tor_role_run(int channel)
+{
+    struct channel_message message;
+    log_setup(LOG_LEVEL_INFO, "tor", false);
+    hold_signals();
+    int status = channel_receive(channel, &message);
+    if (status == 1 && message.type != CHANNEL_TOR_CONFIG)
+        status = -EPROTO;
+    if (status <= 0) {
+        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "receive the configuration"), LOG_E("error", status));
+        return 1;
+    }
+    static struct channel_tor_config config; /* Tor may keep pointers into it */
+    config = message.tor_config;
+    log_setup(config.log_level, "tor", false);
+
+    const char *step = "give up privileges";
+    status = privileges_drop(&config.identity, 0, &step);
+    if (status == 0) {
+        step = "follow the supervisor";
+        status = privileges_follow_parent(channel);
+    }
+    if (status != 0) {
+        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", step), LOG_E("error", status));
+        return 1;
+    }
+    umask(077);
+    if (config.torrc[0] != '\0' && access(config.torrc, R_OK) != 0) {
+        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "read tor.torrc"), LOG_S("file", config.torrc),
+                  LOG_E("error", errno), LOG_U("user", config.identity.uid),
+                  LOG_S("advice", "let the user that runs Tor read the file"));
+        return 1;
+    }
+
+    struct tor_process_config tor = {
+        .data = config.data,
+        .socks = config.socks,
+        .torrc = config.torrc[0] != '\0' ? config.torrc : NULL,
+        .control_fd = message.fd,
+        .group = true,
+        .disabled = true,
+    };
+    status = tor_process_run(&tor);
+    if (status < 0) {
+        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "start Tor"), LOG_E("error", status));
+        return 1;
+    }
+    return status;
+}
