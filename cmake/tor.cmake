@@ -227,13 +227,29 @@ function(tor_build source prefix)
     message(FATAL_ERROR "Tor's make libtor.a failed:\n${tail}")
   endif()
 
-  file(COPY_FILE "${work}/build/libtor.a" "${work}/out/lib/libtor.a")
+  tor_hide_symbols("${work}" "${work}/out/lib/libtor.a")
   file(COPY_FILE "${dir}/src/feature/api/tor_api.h" "${work}/out/include/tor_api.h")
   file(COPY_FILE "${dir}/LICENSE" "${work}/out/LICENSE")
   tor_check("${work}/out" "${version}")
   file(REMOVE_RECURSE "${prefix}")
   file(RENAME "${work}/out" "${prefix}")
   file(REMOVE_RECURSE "${work}")
+endfunction()
+
+# Tor has 4900 global names, some of them ours too (siphash24, sha3_256): the linker would refuse them, or bind
+# a call of Tor's to a function of ours. So all of it is linked into one object that shows its API only.
+function(tor_hide_symbols work library)
+  find_program(TOR_OBJCOPY NAMES "${CMAKE_OBJCOPY}" objcopy)
+  find_program(TOR_AR NAMES "${CMAKE_AR}" ar)
+  mark_as_advanced(TOR_OBJCOPY TOR_AR)
+  set(api tor_api_get_provider_version tor_main_configuration_new tor_main_configuration_set_command_line
+      tor_main_configuration_setup_control_socket tor_main_configuration_free tor_run_main)
+  list(TRANSFORM api PREPEND "-Wl,-u," OUTPUT_VARIABLE wanted)
+  list(TRANSFORM api PREPEND "--keep-global-symbol=" OUTPUT_VARIABLE kept)
+  execute_process(COMMAND ${_tor_cc} -r -nostdlib ${wanted} "${work}/build/libtor.a" -o "${work}/all.o"
+                  COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND "${TOR_OBJCOPY}" ${kept} "${work}/all.o" "${work}/tor.o" COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND "${TOR_AR}" rcs "${library}" "${work}/tor.o" COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
 # A program of a few lines links against it and says the version we think it is.
@@ -304,7 +320,7 @@ function(tor_provide)
   if(NOT version)
     set(version unknown)
   endif()
-  set(flags ${identity} ${TOR_CONFIGURE_FLAGS} ${_tor_host} ${TOR_CFLAGS} ${CMAKE_HOST_SYSTEM_PROCESSOR})
+  set(flags api-only ${identity} ${TOR_CONFIGURE_FLAGS} ${_tor_host} ${TOR_CFLAGS} ${CMAKE_HOST_SYSTEM_PROCESSOR})
   string(SHA256 key "${flags}")
   string(SUBSTRING "${key}" 0 12 key)
   set(prefix "${TOR_CACHE_DIR}/${version}-${key}")
@@ -315,7 +331,8 @@ function(tor_provide)
   add_library(tor::tor STATIC IMPORTED GLOBAL)
   set_target_properties(tor::tor PROPERTIES
     IMPORTED_LOCATION "${prefix}/lib/libtor.a"
-    INTERFACE_INCLUDE_DIRECTORIES "${prefix}/include")
+    INTERFACE_INCLUDE_DIRECTORIES "${prefix}/include"
+    INTERFACE_LINK_OPTIONS "-Wl,--gc-sections")
   target_link_libraries(tor::tor INTERFACE
     PkgConfig::TOR_EVENT PkgConfig::TOR_SSL PkgConfig::TOR_ZLIB PkgConfig::TOR_SECCOMP
     PkgConfig::TOR_CAP Threads::Threads m)
