@@ -6,11 +6,6 @@
 
 static const uint8_t broadcast[FRAME_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-static bool mac_equal(const uint8_t *a, const uint8_t *b)
-{
-    return memcmp(a, b, FRAME_MAC_LEN) == 0;
-}
-
 static bool mac_is_group(const uint8_t *mac)
 {
     return (mac[0] & 1) != 0;
@@ -19,7 +14,7 @@ static bool mac_is_group(const uint8_t *mac)
 static bool mac_is_zero(const uint8_t *mac)
 {
     static const uint8_t zero[FRAME_MAC_LEN];
-    return mac_equal(mac, zero);
+    return frame_mac_equal(mac, zero);
 }
 
 /* Believe an offload header as far as its own fields and the length of what follows allow: whether it fits the
@@ -77,9 +72,9 @@ enum drop frame_parse(struct frame *frame, struct bytes raw, const uint8_t mac[F
     frame->src_mac = ethernet + FRAME_MAC_LEN;
     frame->payload = raw;
     frame->group = mac_is_group(frame->dst_mac);
-    if (!frame->group && !mac_equal(frame->dst_mac, mac))
+    if (!frame->group && !frame_mac_equal(frame->dst_mac, mac))
         return DROP_FRAME_FOREIGN;
-    if (mac_is_group(frame->src_mac) || mac_is_zero(frame->src_mac) || mac_equal(frame->src_mac, mac))
+    if (mac_is_group(frame->src_mac) || mac_is_zero(frame->src_mac) || frame_mac_equal(frame->src_mac, mac))
         return DROP_FRAME_SOURCE;
 
     uint16_t type = be16_load(ethernet + 2 * FRAME_MAC_LEN);
@@ -89,7 +84,7 @@ enum drop frame_parse(struct frame *frame, struct bytes raw, const uint8_t mac[F
             return DROP_FRAME_FOREIGN;
         break;
     case FRAME_TYPE_ARP: /* requests are broadcast, and only that */
-        if (frame->group && !mac_equal(frame->dst_mac, broadcast))
+        if (frame->group && !frame_mac_equal(frame->dst_mac, broadcast))
             return DROP_FRAME_FOREIGN;
         break;
     case FRAME_TYPE_IPV6: /* to the groups that RFC 2464 7 maps IPv6 multicast to */

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/drop.h"
@@ -28,6 +29,18 @@ enum frame_type {
     FRAME_TYPE_ARP = 0x0806,
     FRAME_TYPE_IPV6 = 0x86dd,
 };
+
+/* True if the six bytes at `a` and `b` are the same MAC address. Two loads each: a call would cost more. */
+static inline bool frame_mac_equal(const uint8_t *a, const uint8_t *b)
+{
+    uint32_t a4, b4;
+    uint16_t a2, b2;
+    memcpy(&a4, a, 4);
+    memcpy(&b4, b, 4);
+    memcpy(&a2, a + 4, 2);
+    memcpy(&b2, b + 4, 2);
+    return ((a4 ^ b4) | (uint32_t)(a2 ^ b2)) == 0;
+}
 
 enum frame_gso {
     FRAME_GSO_NONE, /* one packet */

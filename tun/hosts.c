@@ -70,7 +70,7 @@ static uint32_t *mac_head(const struct hosts *hosts, const uint8_t *mac)
 
 static bool owns(const struct host *host, const uint8_t *mac)
 {
-    return memcmp(host->mac, mac, FRAME_MAC_LEN) == 0;
+    return frame_mac_equal(host->mac, mac);
 }
 
 static struct host *find(const struct hosts *hosts, const struct ipaddr *addr)

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "base/checksum.h"
-
 #define IPV4_DF 0x4000u
 #define IPV4_FRAGMENT 0x3fffu /* MF and the offset */
 #define IPV4_TTL 64u
@@ -39,6 +37,19 @@ static bool options_are_harmless(const uint8_t *at, size_t n)
     return true;
 }
 
+/* The folded sum over a header, by whole words; five of them are always there. */
+static uint16_t sum_header(const uint8_t *p, size_t header_len)
+{
+    uint64_t sum =
+        (uint64_t)be32_load(p) + be32_load(p + 4) + be32_load(p + 8) + be32_load(p + 12) + be32_load(p + 16);
+    for (size_t i = IPV4_HEADER_LEN; i < header_len; i += 4)
+        sum += be32_load(p + i);
+    sum = (sum >> 32) + (sum & 0xffffffffu);
+    sum = (sum >> 16) + (sum & 0xffffu);
+    sum = (sum >> 16) + (sum & 0xffffu);
+    return (uint16_t)((sum >> 16) + (sum & 0xffffu));
+}
+
 enum drop ipv4_parse(struct packet *packet, struct bytes raw)
 {
     if (raw.left < IPV4_HEADER_LEN)
@@ -49,9 +60,7 @@ enum drop ipv4_parse(struct packet *packet, struct bytes raw)
     if (p[0] >> 4 != 4 || header_len < IPV4_HEADER_LEN || header_len > total_len || total_len > raw.left)
         return DROP_IP_HEADER;
 
-    struct checksum sum = {0};
-    checksum_add(&sum, p, header_len);
-    if (checksum_fold(&sum) != 0xffff)
+    if (sum_header(p, header_len) != 0xffff)
         return DROP_IP_HEADER;
     if (header_len > IPV4_HEADER_LEN && !options_are_harmless(p + IPV4_HEADER_LEN, header_len - IPV4_HEADER_LEN))
         return DROP_IP_OPTIONS;
@@ -67,35 +76,57 @@ enum drop ipv4_parse(struct packet *packet, struct bytes raw)
     return DROP_NONE;
 }
 
-/* The bits of an IPv4 address past the prefix of `net`: 0 for the network's own address, all ones for broadcast. */
-static uint32_t host_part(const struct ipaddr *addr, const struct ipnet *net, uint32_t *ones)
+/* The workstation network in numbers. */
+struct range {
+    uint32_t net;  /* its address, host bits zero */
+    uint32_t ones; /* the host bits: the broadcast address has all of them set */
+};
+
+static struct range range_of(const struct ipnet *net)
 {
-    *ones = net->len >= 128 ? 0 : UINT32_MAX >> (net->len - 96);
-    return be32_load(addr->b + 12) & *ones;
+    uint32_t ones = UINT32_MAX >> (net->len - 96);
+    return (struct range){.net = be32_load(net->addr.b + 12) & ~ones, .ones = ones};
+}
+
+static bool is_inside(const struct range *range, uint32_t addr)
+{
+    return (addr & ~range->ones) == range->net;
+}
+
+/* The network's own address and its broadcast address name no host. */
+static bool is_reserved(const struct range *range, uint32_t addr)
+{
+    uint32_t host = addr & range->ones;
+    return host == 0 || host == range->ones;
+}
+
+/* 0/8, 127/8, 224/4, or the broadcast address: no host has that, anywhere. */
+static bool is_never_a_host(uint32_t addr)
+{
+    uint32_t first = addr >> 24;
+    return first == 0 || first == 127 || first >> 4 == 0xe || addr == UINT32_MAX;
+}
+
+static bool is_host(uint32_t addr, const struct range *range, const struct ipaddr *gateway)
+{
+    return is_inside(range, addr) && !is_reserved(range, addr) && !is_never_a_host(addr) &&
+           addr != be32_load(gateway->b + 12);
 }
 
 bool ipv4_is_host(const struct ipaddr *addr, const struct ipnet *net, const struct ipaddr *gateway)
 {
-    uint32_t ones;
-    uint32_t part = host_part(addr, net, &ones);
-    uint8_t first = addr->b[12];
-    return ipnet_contains(net, addr) && part != 0 && part != ones && first != 0 && first != 127 && first < 224 &&
-           !ipaddr_equal(addr, gateway);
+    struct range range = range_of(net);
+    return is_host(be32_load(addr->b + 12), &range, gateway);
 }
 
 enum drop ipv4_check_addresses(const struct packet *packet, const struct ipnet *net, const struct ipaddr *gateway)
 {
-    if (!ipv4_is_host(&packet->src, net, gateway))
+    struct range range = range_of(net);
+    uint32_t dst = be32_load(packet->dst.b + 12);
+    if (!is_host(be32_load(packet->src.b + 12), &range, gateway))
         return DROP_IP_SOURCE;
-    const uint8_t *dst = packet->dst.b + 12;
-    if (dst[0] == 0 || dst[0] == 127 || (dst[0] & 0xf0) == 0xe0 || be32_load(dst) == 0xffffffffu)
+    if (is_never_a_host(dst) || (is_inside(&range, dst) && is_reserved(&range, dst)))
         return DROP_IP_DESTINATION;
-    if (ipnet_contains(net, &packet->dst)) {
-        uint32_t ones;
-        uint32_t part = host_part(&packet->dst, net, &ones);
-        if (part == 0 || part == ones)
-            return DROP_IP_DESTINATION;
-    }
     return DROP_NONE;
 }
 
@@ -112,7 +143,5 @@ void ipv4_build(uint8_t *at, const struct ipaddr *src, const struct ipaddr *dst,
     be16_store(at + 10, 0);
     memcpy(at + 12, src->b + 12, 4);
     memcpy(at + 16, dst->b + 12, 4);
-    struct checksum sum = {0};
-    checksum_add(&sum, at, IPV4_HEADER_LEN);
-    be16_store(at + 10, checksum_finish(&sum));
+    be16_store(at + 10, (uint16_t)~sum_header(at, IPV4_HEADER_LEN));
 }

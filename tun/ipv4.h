@@ -18,12 +18,13 @@
  * TTL and identification mean nothing to us: we never forward. */
 enum drop ipv4_parse(struct packet *packet, struct bytes raw);
 
-/* Check the addresses of a packet that came from the workstation network `net`, where the gateway is `gateway`.
+/* Check the addresses of a packet that came from the workstation network `net` (IPv4, len 97 to 126), where the gateway
+ * is `gateway`.
  * DROP_NONE; DROP_IP_SOURCE unless the source is a host's address of that network and not ours;
- * DROP_IP_DESTINATION for 0/8, 127/8, multicast, 240/4, broadcast, and that network's own two. */
+ * DROP_IP_DESTINATION for 0/8, 127/8, multicast, broadcast, and that network's own two. */
 enum drop ipv4_check_addresses(const struct packet *packet, const struct ipnet *net, const struct ipaddr *gateway);
 
-/* True if `addr` is one that a workstation of `net` may have, beside the gateway's own `gateway`. */
+/* True if the IPv4 address `addr` is one that a workstation of `net` may have, beside the gateway's own `gateway`. */
 bool ipv4_is_host(const struct ipaddr *addr, const struct ipnet *net, const struct ipaddr *gateway);
 
 /* Write a header of IPV4_HEADER_LEN bytes at `at`, for `len` bytes that follow: TTL 64, DF, identification 0 as

@@ -176,7 +176,7 @@ static enum drop input_arp(struct tun *tun, const struct frame *frame, uint64_t 
     enum drop why = arp_parse(&arp, frame->payload);
     if (why != DROP_NONE)
         return why;
-    if (memcmp(arp.sender_mac, frame->src_mac, FRAME_MAC_LEN) != 0)
+    if (!frame_mac_equal(arp.sender_mac, frame->src_mac))
         return DROP_IP_SOURCE;
     if (!arp_is_probe(&arp) && !ipv4_is_host(&arp.sender, &tun->config.network, &tun->config.address))
         return DROP_IP_SOURCE;

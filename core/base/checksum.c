@@ -62,9 +62,13 @@ void checksum_add_u16(struct checksum *c, uint16_t v)
 void checksum_add_pseudo(struct checksum *c, const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto,
                          uint32_t len)
 {
-    size_t skip = ipaddr_is_v4(src) ? 12 : 0;
-    checksum_add(c, src->b + skip, 16 - skip);
-    checksum_add(c, dst->b + skip, 16 - skip);
+    /* The mapped form of an IPv4 address adds 0xffff to its four bytes, which is nothing in one's complement. */
+    for (size_t i = 0; i < sizeof(src->b); i += 4) {
+        uint32_t s, d;
+        memcpy(&s, src->b + i, 4);
+        memcpy(&d, dst->b + i, 4);
+        c->sum += (uint64_t)s + d;
+    }
     checksum_add_u16(c, proto);
     checksum_add_u16(c, (uint16_t)(len >> 16));
     checksum_add_u16(c, (uint16_t)len);

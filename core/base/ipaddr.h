@@ -24,7 +24,8 @@ struct ipnet {
 
 static inline struct ipaddr ipaddr_v4(const uint8_t b[4])
 {
-    struct ipaddr a = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, b[0], b[1], b[2], b[3]}};
+    struct ipaddr a = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0}};
+    memcpy(a.b + 12, b, 4);
     return a;
 }
 
@@ -37,13 +38,18 @@ static inline struct ipaddr ipaddr_v6(const uint8_t b[16])
 
 static inline bool ipaddr_is_v4(const struct ipaddr *a)
 {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    return memcmp(a->b, mapped, 12) == 0;
+    uint64_t zeros;
+    memcpy(&zeros, a->b, 8);
+    return zeros == 0 && (a->b[8] | a->b[9]) == 0 && (a->b[10] & a->b[11]) == 0xff;
 }
 
+/* Word by word: this is asked for every packet, and a call would cost more. */
 static inline bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b)
 {
-    return memcmp(a->b, b->b, 16) == 0;
+    uint64_t x[2], y[2];
+    memcpy(x, a->b, 16);
+    memcpy(y, b->b, 16);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 /* True if `a` lies in `net`. Bits of net->addr past net->len do not matter. */
