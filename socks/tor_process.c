@@ -76,12 +76,12 @@ static const struct {
     {"--NATDPort", "0"},
     {"--DNSPort", "0"},
     {"--HTTPTunnelPort", "0"},
-    {"--MetricsPort", "0"},
+    {"--/MetricsPort", NULL}, /* "0" would be a port of the kernel's choice */
     {"--ExtORPort", "0"},
-    /* Nobody's relay. */
+    /* Nobody's relay. A Tor without the relay module takes even "0" for a port. */
     {"--ClientOnly", "1"},
-    {"--ORPort", "0"},
-    {"--DirPort", "0"},
+    {"--/ORPort", NULL},
+    {"--/DirPort", NULL},
     /* Started, watched and unprivileged by our own means. */
     {"--RunAsDaemon", "0"},
     {"--/User", NULL},
