@@ -74,9 +74,6 @@ int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
     if (n == 0)
         return -EPIPE;
     f->active_at = e->now_ms;
-    /* Short: the upstream had no more, and will say when it has (queue empty, so the next edge comes). */
-    if (bytes < asked)
-        f->flags &= ~(uint32_t)FLOW_READABLE;
     return (int32_t)bytes;
 }
 

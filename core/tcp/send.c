@@ -100,13 +100,13 @@ static bool resend(struct tcp_engine *e, struct flow *f, uint32_t *frames)
     return false;
 }
 
-/* Read from upstream so that `want` bytes stand unsent. False if the flow is gone. */
+/* Read from upstream until `want` bytes stand unsent or there is no more: only a read that fails says what comes next,
+ * nothing yet, or the end. False if the flow is gone. */
 static bool fill(struct tcp_engine *e, struct flow *f, uint32_t want)
 {
-    uint32_t have = unsent(f);
-    if (have >= want || !(f->flags & FLOW_READABLE) || f->snd_queued >= SND_QUEUE_MAX)
-        return true;
-    int32_t n = queue_fill(e, f, want - have);
+    int32_t n = 1;
+    while (n > 0 && unsent(f) < want && (f->flags & FLOW_READABLE) && f->snd_queued < SND_QUEUE_MAX)
+        n = queue_fill(e, f, want - unsent(f));
     if (n > 0)
         return true;
     switch (n) {
@@ -172,7 +172,9 @@ static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, boo
             want -= want % mss;
         if (*frames == 0)
             return want > 0 && ((f->flags & FLOW_READABLE) || unsent(f) > 0);
-        if (!fill(e, f, want)) {
+        /* All that may leave in this turn, and one byte more: whether it is there decides about PSH and FIN. */
+        uint32_t reach = u32_min(allowed, burst * *frames);
+        if (!fill(e, f, reach > 0 ? reach + 1 : 0)) {
             *gone = true;
             return false;
         }
