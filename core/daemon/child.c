@@ -37,8 +37,9 @@ static void become(const char *role, int end)
     sigset_t none;
     sigemptyset(&none);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    /* Standard output is the log too: it is where Tor complains until its own log is set up. */
     if (null < 0 || setsid() < 0 || chdir("/") != 0 || dup2(null, STDIN_FILENO) < 0 ||
-        dup2(null, STDOUT_FILENO) < 0)
+        dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
         _exit(126);
     /* dup2() onto itself would leave the descriptor marked to be closed. */
     if (end == (int)CHANNEL_FD ? fcntl(end, F_SETFD, 0) != 0 : dup2(end, CHANNEL_FD) < 0)

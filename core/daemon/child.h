@@ -22,8 +22,8 @@ struct child {
 #define CHILD_NONE ((struct child){.pidfd = -1, .channel = -1})
 
 /* Start `role`, with a process namespace of its own if `alone`, in a session of its own (so that a Ctrl-C of the terminal
- * is ours alone), with no descriptor but its channel at CHANNEL_FD and the standard ones: input and output are /dev/null,
- * standard error is ours. Before any thread exists. 0 or negative errno. */
+ * is ours alone), with no descriptor but its channel at CHANNEL_FD and the standard ones: input is /dev/null,
+ * output and error are our standard error. Before any thread exists. 0 or negative errno. */
 int child_start(struct child *child, const char *role, bool alone);
 
 /* Send a signal, if it runs. */

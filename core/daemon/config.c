@@ -377,6 +377,10 @@ static void check_whole(struct reader *r)
     if (c->mode == CONFIG_MODE_EXTERNAL && c->socks[0] == '\0')
         refuse(r, line_of(r, "tor", "mode"),
                "tor.socks: missing, and tor.mode is external; add socks = unix:/path/of/the/socket");
+    if (strlen(c->data) + sizeof("/socks/socks") >= CONFIG_SOCKET_MAX)
+        refuse(r, line_of(r, "tor", "data"),
+               "tor.data: too long for the socket in it; write a path of at most %u characters",
+               CONFIG_SOCKET_MAX - (unsigned)sizeof("/socks/socks") - 1);
     if (c->workstation_flows > c->flows && line_of(r, "limits", "workstation_flows") > 0)
         refuse(r, line_of(r, "limits", "workstation_flows"),
                "limits.workstation_flows: more than limits.flows (%u)", c->flows);

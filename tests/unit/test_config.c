@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration file: every key with values that will do and values that will not, and everything else that may be
+ * wrong with a file. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/config.h"
+#include "socks/isolation.h"
+
+static char path[] = "/tmp/cloister-test-config-XXXXXX";
+static char error[CONFIG_ERROR_MAX];
+static struct config config;
+
+/* Write `n` bytes to the file and load it. */
+static int load_bytes(const void *text, size_t n)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+    memset(error, 'x', sizeof(error) - 1);
+    return config_load(&config, path, error);
+}
+
+static int load(const char *text)
+{
+    return load_bytes(text, strlen(text));
+}
+
+/* The file must be refused, with a message that begins with `file:line: what` (`line` 0: no line). */
+static void expect_refused(const char *text, int line, const char *what)
+{
+    char want[CONFIG_ERROR_MAX];
+    assert_int_equal(load(text), -EINVAL);
+    if (line > 0)
+        snprintf(want, sizeof(want), "%s:%d: %s", path, line, what);
+    else
+        snprintf(want, sizeof(want), "%s: %s", path, what);
+    if (strncmp(error, want, strlen(want)) != 0)
+        fail_msg("said \"%s\", not \"%s\"", error, want);
+    /* One line, that goes on after the key. */
+    assert_null(strchr(error, '\n'));
+    assert_true(strlen(error) > strlen(want));
+}
+
+static const struct {
+    const char *section, *key;
+    const char *good[4];
+    const char *bad[12];
+} every_key[] = {
+    {"workstation",
+     "device",
+     {"cloister0", "a", "abcdefghijklmno", "tap-0_1.x"},
+     {"abcdefghijklmnop", "a/b", "a b", ".", "..", "-a", "a%d", "a:1", "\xc3\xa4"}},
+    {"workstation", "bridge", {"br0", "virbr0"}, {"br 0", "../br"}},
+    {"workstation",
+     "address",
+     {"10.152.152.10/18", "192.168.0.1/30", "172.16.0.1/12"},
+     {"10.152.152.10", "10.152.152/18", "10.152.152.10/", "10.152.152.10/33", "10.152.152.10/18x", "fd19::1/64",
+      "10.152.128.0/18", "10.152.191.255/18", "127.0.0.1/8", "224.0.0.1/4", "10.0.0.1/31", "10.0.0.256/24"}},
+    {"workstation",
+     "mtu",
+     {"576", "1500", "9000", "65520"},
+     {"575", "65521", "-1", "0x500", "1500.0", "1e3", "4294968796", "99999999999999999999", "fifteen"}},
+    {"workstation",
+     "mac",
+     {"02:00:5e:10:00:01", "52:54:00:AB:cd:ef"},
+     {"01:00:5e:00:00:01", "00:00:00:00:00:00", "02:00:5e:10:00", "02:00:5e:10:00:01:02", "02-00-5e-10-00-01",
+      "02:00:5e:10:00:0g", "2:0:5e:10:0:1", "0200.5e10.0001"}},
+    {"workstation", "offload", {"yes", "no"}, {"true", "on", "1", "YES"}},
+    {"tor", "mode", {"embedded"}, {"internal", "Embedded", "both"}},
+    {"tor",
+     "socks",
+     {"unix:/run/tor/socks"},
+     {"/run/tor/socks", "127.0.0.1:9050", "unix:socks", "unix:/", "unix:/socks", "unix:/run/tor/",
+      "unix:/run/../socks",
+      "unix:/run/"
+      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+      "a"}},
+    {"tor", "data", {"/var/lib/cloister", "/srv/a b"}, {"var/lib", "./x", "/var/./lib", "/var/../lib", "/x/.."}},
+    {"tor", "torrc", {"/etc/cloister/torrc"}, {"torrc", "~/torrc"}},
+    {"tor", "connect_timeout", {"1", "600"}, {"0", "601", "10s"}},
+    {"isolation",
+     "key",
+     {"source-port", "workstation", "destination", "workstation, destination-name"},
+     {"none", "source-port,", ",source-port", "source port"}},
+    {"isolation", "lifetime", {"0", "86400"}, {"-1", "86401", "10m"}},
+    {"dns",
+     "virtual",
+     {"10.192.0.0/10", "172.16.0.0/12"},
+     {"10.192.0.1/10", "10.152.0.0/16", "10.192.0.0", "fd00::/8", "nowhere"}},
+    {"dns", "ttl", {"0", "60", "3600"}, {"3601", "-1", "1m"}},
+    {"tcp", "accept", {"deferred", "optimistic"}, {"immediate", "yes"}},
+    {"tcp", "half_close_timeout", {"1", "60", "86400"}, {"0", "86401", "1.5"}},
+    {"tcp", "idle_timeout", {"10", "7440", "432000"}, {"9", "432001", "2h"}},
+    {"limits", "flows", {"1", "262144"}, {"0", "262145", "many"}},
+    {"limits", "workstation_flows", {"1", "16384"}, {"0", "16385"}},
+    {"limits", "connecting", {"1", "16384"}, {"0", "262145"}},
+    {"limits", "workstation_connecting", {"1", "2048"}, {"0", "2049"}},
+    {"limits", "buffers", {"1", "1024"}, {"0", "1025", "64M"}},
+    {"limits", "workstations", {"1", "65535"}, {"0", "65536"}},
+    {"limits", "names", {"64", "262144"}, {"63", "262145"}},
+    {"process", "user", {"cloister", "1000", "_c.x-1"}, {"root", "0", "a b", "-x", "a:b"}},
+    {"process", "tor_user", {"debian-tor"}, {"root", "a/b"}},
+    {"process", "gateway_user", {"nobody"}, {"root", "00"}},
+    {"log", "level", {"error", "warn", "info", "debug"}, {"notice", "INFO", "3"}},
+    {"log", "identities", {"yes", "no"}, {"maybe", "0"}},
+};
+
+#define EVERY_KEY (sizeof(every_key) / sizeof(every_key[0]))
+
+static void every_key_takes_its_good_values(void **state)
+{
+    char text[512];
+    (void)state;
+    for (size_t i = 0; i < EVERY_KEY; i++) {
+        for (size_t j = 0; j < 4 && every_key[i].good[j] != NULL; j++) {
+            snprintf(text, sizeof(text), "[%s]\n%s = %s\n", every_key[i].section, every_key[i].key,
+                     every_key[i].good[j]);
+            if (load(text) != 0)
+                fail_msg("%s", error);
+        }
+    }
+}
+
+static void every_key_refuses_its_bad_values_with_line_and_name(void **state)
+{
+    char text[512], what[128];
+    (void)state;
+    for (size_t i = 0; i < EVERY_KEY; i++) {
+        snprintf(what, sizeof(what), "%s.%s: ", every_key[i].section, every_key[i].key);
+        for (size_t j = 0; j < 12 && every_key[i].bad[j] != NULL; j++) {
+            snprintf(text, sizeof(text), "; a comment\n\n[%s]\n\n  %s = %s\n", every_key[i].section,
+                     every_key[i].key, every_key[i].bad[j]);
+            expect_refused(text, 5, what);
+        }
+        snprintf(text, sizeof(text), "[%s]\n%s =\n", every_key[i].section, every_key[i].key);
+        expect_refused(text, 2, what);
+        snprintf(text, sizeof(text), "[%s]\n%s = %s\n%s = %s\n", every_key[i].section, every_key[i].key,
+                 every_key[i].good[0], every_key[i].key, every_key[i].good[0]);
+        expect_refused(text, 3, what);
+    }
+}
+
+/* Asks the program which keys it has, so that a new one cannot be forgotten above. */
+static void no_key_is_without_a_test(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EVERY_KEY; i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "[%s]\nunheard = of\n", every_key[i].section);
+        assert_int_equal(load(text), -EINVAL);
+        char *list = strstr(error, " has ");
+        assert_non_null(list);
+        for (char *save = NULL, *key = strtok_r(list + 5, ", ", &save); key != NULL;
+             key = strtok_r(NULL, ", ", &save)) {
+            size_t k = 0;
+            while (k < EVERY_KEY &&
+                   (strcmp(every_key[k].section, every_key[i].section) != 0 || strcmp(every_key[k].key, key) != 0))
+                k++;
+            if (k == EVERY_KEY)
+                fail_msg("no values for %s.%s", every_key[i].section, key);
+        }
+    }
+}
+
+static void an_empty_file_gives_the_defaults(void **state)
+{
+    static const uint8_t gateway[4] = {10, 152, 152, 10};
+    static const uint8_t no_mac[6];
+    (void)state;
+    assert_int_equal(load(""), 0);
+    assert_string_equal(error, "");
+    assert_string_equal(config.device, "cloister0");
+    assert_string_equal(config.bridge, "");
+    struct ipaddr addr = ipaddr_v4(gateway);
+    assert_true(ipaddr_equal(&config.network.addr, &addr));
+    assert_int_equal(config.network.len, 96 + 18);
+    assert_int_equal(config.mtu, 1500);
+    assert_memory_equal(config.mac, no_mac, 6);
+    assert_true(config.offload);
+    assert_int_equal(config.mode, CONFIG_MODE_EMBEDDED);
+    assert_string_equal(config.data, "/var/lib/cloister");
+    assert_string_equal(config.torrc, "");
+    assert_int_equal(config.isolation, ISOLATION_WORKSTATION | ISOLATION_SOURCE_ADDRESS | ISOLATION_SOURCE_PORT);
+    assert_int_equal(config.accept, CONFIG_ACCEPT_DEFERRED);
+    assert_int_equal(config.half_close_timeout, 60);
+    assert_int_equal(config.level, LOG_LEVEL_INFO);
+    assert_false(config.identities);
+}
+
+static void the_documented_example_is_accepted(void **state)
+{
+    (void)state;
+    assert_int_equal(load("[workstation]\n"
+                          "device  = cloister0            ; name of the TAP that is created\n"
+                          "bridge  = br0                  ; optional\n"
+                          "address = 10.152.152.10/18     ; the gateway's own address\n"
+                          "mtu     = 1500\n"
+                          "mac     = 02:12:34:56:78:9a    ; optional\n"
+                          "[tor]\n"
+                          "mode    = embedded             ; or external\n"
+                          "socks   = unix:/run/tor/socks  ; external only\n"
+                          "data    = /var/lib/cloister\n"
+                          "torrc   = /etc/cloister/torrc  ; optional\n"
+                          "[isolation]\n"
+                          "key     = source-port\n"
+                          "[tcp]\n"
+                          "accept  = deferred             ; or optimistic\n"
+                          "half_close_timeout = 60        ; seconds\n"
+                          "[log]\n"
+                          "level   = info\n"
+                          "identities = no\n"),
+                     0);
+    static const uint8_t mac[6] = {0x02, 0x12, 0x34, 0x56, 0x78, 0x9a};
+    assert_memory_equal(config.mac, mac, 6);
+    assert_string_equal(config.bridge, "br0");
+    assert_string_equal(config.socks, "/run/tor/socks");
+    assert_string_equal(config.torrc, "/etc/cloister/torrc");
+}
+
+static void a_section_may_be_opened_twice_and_lines_may_end_like_on_windows(void **state)
+{
+    (void)state;
+    assert_int_equal(load("[tor]\r\nmode = external\r\n[log]\r\nlevel = debug\r\n[tor]\r\n"
+                          "socks = unix:/run/tor/socks\r\n"),
+                     0);
+    assert_int_equal(config.mode, CONFIG_MODE_EXTERNAL);
+    assert_string_equal(config.socks, "/run/tor/socks");
+}
+
+static void the_last_line_needs_no_newline(void **state)
+{
+    (void)state;
+    assert_int_equal(load("[workstation]\nmtu = 1400"), 0);
+    assert_int_equal(config.mtu, 1400);
+}
+
+static void an_unknown_section_is_refused_also_without_keys(void **state)
+{
+    (void)state;
+    expect_refused("[log]\n[wrkstation]\n", 2, "[wrkstation]: ");
+    assert_non_null(strstr(error, "[workstation]"));
+    expect_refused("[Tor]\nmode = embedded\n", 1, "[Tor]: ");
+    expect_refused("[]\n", 1, "[]: ");
+}
+
+static void an_unknown_key_is_refused_with_those_there_are(void **state)
+{
+    (void)state;
+    expect_refused("[tcp]\naccept = deferred\nhalf_close = 60\n", 3, "tcp.half_close: ");
+    assert_non_null(strstr(error, "half_close_timeout"));
+    expect_refused("[tcp]\nAccept = deferred\n", 2, "tcp.Accept: ");
+}
+
+static void a_key_outside_of_a_section_is_refused(void **state)
+{
+    (void)state;
+    expect_refused("mtu = 1500\n[workstation]\n", 1, "mtu: ");
+}
+
+static void what_is_neither_section_nor_key_is_refused(void **state)
+{
+    (void)state;
+    expect_refused("[workstation]\nmtu 1500\n", 2, "neither");
+    expect_refused("[workstation\nmtu = 1500\n", 1, "neither");
+    /* The first error of the file is the one that is told. */
+    expect_refused("[workstation]\nmtu 1500\nmtu = 1\n", 2, "neither");
+    expect_refused("[workstation]\nmtu = 1\nmtu 1500\n", 2, "workstation.mtu: ");
+}
+
+static void an_indented_line_is_a_line_of_its_own(void **state)
+{
+    (void)state;
+    expect_refused("[workstation]\nmtu = 1500\n  1600\n", 3, "neither");
+}
+
+static void a_line_is_never_cut(void **state)
+{
+    char text[1024];
+    (void)state;
+    /* One that fits, one that is a character too long, and one whose rest would make a good line. */
+    for (int n = 150; n < 260; n++) {
+        int at = snprintf(text, sizeof(text), "[tor]\n");
+        at += snprintf(text + at, sizeof(text) - (size_t)at, "data = /%0*d\n", n - 8, 0);
+        snprintf(text + at, sizeof(text) - (size_t)at, "mode = nonsense\n");
+        assert_int_equal(load(text), -EINVAL);
+        assert_non_null(strstr(error, n <= 197 ? "mode: " : ":2: the line is longer than 197"));
+        if (n == 197 || n == 150)
+            assert_null(strstr(error, "longer"));
+    }
+    int at = snprintf(text, sizeof(text), "[log]\n;%0*d", 250, 0);
+    snprintf(text + at, sizeof(text) - (size_t)at, "\nlevel = info\n");
+    expect_refused(text, 2, "the line is longer");
+}
+
+static void binary_data_is_refused(void **state)
+{
+    static const char nul[] = "[workstation]\nmtu = 1500\0\nmtu = 1\n";
+    static const char elf[] = "\x7f"
+                              "ELF\x02\x01\x01\0\0\0";
+    char junk[4096];
+    (void)state;
+    assert_int_equal(load_bytes(nul, sizeof(nul) - 1), -EINVAL);
+    assert_non_null(strstr(error, ":2: a byte that is no text (0x00)"));
+    assert_int_equal(load_bytes(elf, sizeof(elf)), -EINVAL);
+    uint32_t x = 1;
+    for (int round = 0; round < 200; round++) {
+        for (size_t i = 0; i < sizeof(junk); i++) {
+            x = x * 1664525u + 1013904223u;
+            junk[i] = (char)(x >> 24);
+        }
+        assert_int_equal(load_bytes(junk, sizeof(junk)), -EINVAL);
+    }
+}
+
+static void an_escape_sequence_does_not_reach_the_terminal(void **state)
+{
+    (void)state;
+    expect_refused("[workstation]\nmtu = \x1b[2J\n", 2, "a byte that is no text (0x1b)");
+}
+
+static void a_missing_file_and_a_directory_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(config_load(&config, "/nonexistent/cloister.conf", error), -ENOENT);
+    assert_string_equal(error, "/nonexistent/cloister.conf: No such file or directory");
+    assert_true(config_load(&config, "/tmp", error) < 0);
+    assert_string_equal(error, "/tmp: Is a directory");
+}
+
+static void an_external_tor_needs_a_socket(void **state)
+{
+    (void)state;
+    expect_refused("[tor]\nmode = external\n", 2, "tor.socks: ");
+    assert_int_equal(load("[tor]\nmode = external\nsocks = unix:/run/tor/socks\n"), 0);
+}
+
+static void the_virtual_range_must_not_overlap_the_workstation_network(void **state)
+{
+    (void)state;
+    expect_refused("[workstation]\naddress = 10.200.0.1/16\n", 2, "dns.virtual: ");
+    expect_refused("[dns]\n\nvirtual = 10.152.128.0/18\n", 3, "dns.virtual: ");
+}
+
+static void a_data_directory_must_leave_room_for_the_socket_in_it(void **state)
+{
+    char text[256];
+    (void)state;
+    snprintf(text, sizeof(text), "[tor]\ndata = /%0*d\n", 93, 0);
+    assert_int_equal(load(text), 0);
+    snprintf(text, sizeof(text), "[tor]\ndata = /%0*d\n", 94, 0);
+    expect_refused(text, 2, "tor.data: ");
+}
+
+static void the_share_of_a_workstation_follows_the_whole(void **state)
+{
+    (void)state;
+    assert_int_equal(load("[limits]\nflows = 100\n"), 0);
+    assert_int_equal(config.workstation_flows, 100);
+    assert_int_equal(config.connecting, 100);
+    assert_int_equal(config.workstation_connecting, 100);
+    expect_refused("[limits]\nflows = 100\nworkstation_flows = 101\n", 3, "limits.workstation_flows: ");
+    expect_refused("[limits]\nworkstation_connecting = 5\nconnecting = 4\n", 2, "limits.workstation_connecting: ");
+}
+
+static void a_torrc_that_is_not_there_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(load("[tor]\ntorrc = /nonexistent/torrc\n"), 0);
+    assert_int_equal(config_check_files(&config, path, error), -ENOENT);
+    assert_non_null(strstr(error, "tor.torrc: /nonexistent/torrc: No such file"));
+    assert_int_equal(load("[tor]\ntorrc = /tmp\n"), 0);
+    assert_int_equal(config_check_files(&config, path, error), -EINVAL);
+    /* Of no matter for an external Tor. */
+    assert_int_equal(load("[tor]\nmode = external\nsocks = unix:/run/tor/socks\ntorrc = /nonexistent/torrc\n"), 0);
+    assert_int_equal(config_check_files(&config, path, error), 0);
+}
+
+static int make_file(void **state)
+{
+    (void)state;
+    int fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_key_takes_its_good_values),
+        cmocka_unit_test(every_key_refuses_its_bad_values_with_line_and_name),
+        cmocka_unit_test(no_key_is_without_a_test),
+        cmocka_unit_test(an_empty_file_gives_the_defaults),
+        cmocka_unit_test(the_documented_example_is_accepted),
+        cmocka_unit_test(a_section_may_be_opened_twice_and_lines_may_end_like_on_windows),
+        cmocka_unit_test(the_last_line_needs_no_newline),
+        cmocka_unit_test(an_unknown_section_is_refused_also_without_keys),
+        cmocka_unit_test(an_unknown_key_is_refused_with_those_there_are),
+        cmocka_unit_test(a_key_outside_of_a_section_is_refused),
+        cmocka_unit_test(what_is_neither_section_nor_key_is_refused),
+        cmocka_unit_test(an_indented_line_is_a_line_of_its_own),
+        cmocka_unit_test(a_line_is_never_cut),
+        cmocka_unit_test(binary_data_is_refused),
+        cmocka_unit_test(an_escape_sequence_does_not_reach_the_terminal),
+        cmocka_unit_test(a_missing_file_and_a_directory_are_refused),
+        cmocka_unit_test(an_external_tor_needs_a_socket),
+        cmocka_unit_test(the_virtual_range_must_not_overlap_the_workstation_network),
+        cmocka_unit_test(a_data_directory_must_leave_room_for_the_socket_in_it),
+        cmocka_unit_test(the_share_of_a_workstation_follows_the_whole),
+        cmocka_unit_test(a_torrc_that_is_not_there_is_refused),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
