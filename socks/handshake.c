@@ -77,12 +77,33 @@ static size_t string_len(const char *s)
     return n <= 255 ? n : 0;
 }
 
+static bool is_alphanumeric(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool socks_name_valid(const char *name)
+{
+    bool first = true; /* of a label */
+    const char *p = name;
+    for (; *p != '\0'; p++) {
+        if (is_alphanumeric(*p))
+            first = false;
+        else if (first || (*p != '.' && *p != '-' && *p != '_'))
+            return false;
+        else
+            first = *p == '.';
+    }
+    return p != name;
+}
+
 ssize_t socks_request_write(const struct socks_request *request, uint8_t *out, size_t size)
 {
     size_t username = string_len(request->username);
     size_t password = string_len(request->password);
     size_t name = string_len(request->name);
-    if (username == 0 || password == 0 || (request->name != NULL && name == 0))
+    if (username == 0 || password == 0 ||
+        (request->name != NULL && (name == 0 || !socks_name_valid(request->name))))
         return -EINVAL;
     bool v4 = ipaddr_is_v4(&request->addr);
     size_t address = request->name != NULL ? 1 + name : v4 ? 4 : 16;

@@ -53,13 +53,18 @@ struct socks_request {
     enum socks_command command;
     const char *username; /* 1 to 255 bytes, NUL-terminated */
     const char *password; /* likewise */
-    const char *name;     /* 1 to 255 bytes, NUL-terminated; or NULL: `addr` */
+    const char *name;     /* 1 to 255 bytes, NUL-terminated, as socks_name_valid() wants it; or NULL: `addr` */
     struct ipaddr addr;   /* IPv4 goes out as ATYP 1, IPv6 as ATYP 4 */
     uint16_t port;        /* host order */
 };
 
-/* Write greeting, username/password and request. Returns the bytes written, or -EINVAL if a string is empty or too
- * long, or -ENOBUFS if `size` is too small (SOCKS_REQUEST_MAX always suffices). */
+/* True if Tor takes `name` for a host name: labels of letters, digits, "-" and "_" that begin with a letter or a digit,
+ * and perhaps a dot at the end. What it does not take it refuses with a line in its log each time, so a workstation could
+ * fill that; and no other byte of a workstation's choice should reach Tor's log or control connection. */
+bool socks_name_valid(const char *name);
+
+/* Write greeting, username/password and request. Returns the bytes written, or -EINVAL if a string is empty, too long or
+ * no name, or -ENOBUFS if `size` is too small (SOCKS_REQUEST_MAX always suffices). */
 ssize_t socks_request_write(const struct socks_request *request, uint8_t *out, size_t size);
 
 /* Where the parser of the answers is. Zeroed at the start. */
