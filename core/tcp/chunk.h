@@ -17,7 +17,8 @@
 /* What is known about a chunk: its payload is data[off .. off + len). */
 struct chunk {
     uint32_t next;
-    uint32_t seq; /* reassembly only: sequence number of the first byte */
+    uint32_t seq;   /* reassembly only: sequence number of the first byte */
+    uint32_t stamp; /* reassembly only: which arrival touched it last, for the order of SACK blocks */
     uint16_t off;
     uint16_t len;
 };

@@ -203,7 +203,7 @@ void tcp_upstream_writable(struct tcp_engine *e, struct tcp_flow_id id, size_t r
     if (f == NULL || !(f->flags & FLOW_UP_HELD))
         return;
     f->flags &= ~(uint32_t)FLOW_WAIT_ROOM;
-    f->rcv_room = (uint32_t)(room < RCV_WINDOW_MAX ? room : RCV_WINDOW_MAX);
+    receive_room(f, room);
     receive_deliver(e, f);
     if (f->state >= FLOW_ESTABLISHED)
         receive_reopen(e, f);

@@ -93,21 +93,21 @@ struct flow {
     uint8_t dup_acks;   /* duplicate ACKs in a row */
     uint8_t gather;     /* 1 + number of the gather slot that holds payload of this turn, or 0 */
     uint8_t challenges; /* challenge ACKs it may still send now (RFC 5961 7) */
-    uint8_t reserved;
-    uint16_t host;     /* workstation number */
-    uint16_t rcv_mss;  /* largest segment seen, for the delayed ACK */
-    uint16_t snd_mss;  /* payload of a full segment, options with timestamps taken off */
-    uint16_t pmtu_mss; /* FLOW_ICMP_MTU: the smaller segment that an ICMP message asked for */
+    uint8_t quick;      /* ACKs that still leave at once, at the beginning of a flow */
+    uint16_t host;      /* workstation number */
+    uint16_t rcv_mss;   /* largest segment seen, for the delayed ACK */
+    uint16_t snd_mss;   /* payload of a full segment, options with timestamps taken off */
+    uint16_t pmtu_mss;  /* FLOW_ICMP_MTU: the smaller segment that an ICMP message asked for */
 
     /* Receiving. */
     uint32_t rcv_nxt;      /* next byte expected */
     uint32_t rcv_edge;     /* right edge of the window last advertised; never moves left */
     uint32_t rcv_acked;    /* the last acknowledgment number sent */
     uint32_t rcv_room;     /* bytes the upstream could take when last asked */
+    uint32_t rcv_room_max; /* the most it ever could: the size of its buffer, about */
     uint32_t rcv_head;     /* first chunk of the reassembly list, by sequence number */
     uint32_t rcv_held;     /* bytes at its front that are in order and acknowledged, waiting for room */
     uint32_t rcv_fin;      /* sequence number of the workstation's FIN */
-    uint32_t rcv_recent;   /* sequence number of the out-of-order segment that came last, for SACK */
     uint32_t ts_recent;    /* RFC 7323 TS.Recent */
     uint32_t ts_recent_at; /* ms when it was set */
     uint32_t ts_offset;    /* added to our clock, so that it tells nothing */

@@ -46,7 +46,6 @@ static void note_syn(struct tcp_engine *e, struct flow *f, const struct segment 
     f->rcv_nxt = s->seq + 1;
     f->rcv_edge = f->rcv_nxt;
     f->rcv_acked = f->rcv_nxt;
-    f->rcv_recent = f->rcv_nxt;
     f->snd_wnd = s->window; /* never scaled in a SYN */
     f->snd_wnd_max = s->window;
     f->snd_wl1 = s->seq;
@@ -141,6 +140,7 @@ void handshake_input(struct tcp_engine *e, struct flow *f, const struct tcp_in *
 bool handshake_complete(struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
     f->state = FLOW_ESTABLISHED;
+    f->quick = QUICK_ACKS;
     f->snd_una = s->ack;
     f->rexmit_nxt = f->snd_una;
     f->lost_edge = f->snd_una;
@@ -187,7 +187,8 @@ void tcp_upstream_connected(struct tcp_engine *e, struct tcp_flow_id id, size_t 
         return;
     flow_settled(e, f);
     f->flags |= FLOW_UP_OPEN;
-    f->rcv_room = (uint32_t)(room < RCV_WINDOW_MAX ? room : RCV_WINDOW_MAX);
+    f->rcv_room_max = 0;
+    receive_room(f, room);
     f->active_at = e->now_ms;
     if (f->state == FLOW_CONNECTING) {
         send_syn_ack(e, f);

@@ -23,6 +23,7 @@
 #define RTO_MAX 60000u                       /* ms (RFC 6298 2.5) */
 #define DATA_RETRIES 15u                     /* timeouts in a row before a flow is given up; past R2 of 100 s */
 #define SYN_RETRIES 5u                       /* SYN-ACKs sent again: 1+2+4+8+16+32 s in all */
+#define QUICK_ACKS 16u                       /* ACKs not delayed, until the first data of ours */
 #define DELAYED_ACK 40u                      /* ms */
 #define TIME_WAIT_MS 60000u                  /* 2 MSL, with Linux's MSL */
 #define FIN_WAIT_2_MS 60000u                 /* silence allowed in FIN_WAIT_2 */
@@ -76,6 +77,7 @@ struct tcp_engine {
     uint32_t list_first, list_last;           /* the turn's list */
     uint32_t time_wait_first, time_wait_last; /* oldest first; linked by snd_head (next) and snd_tail (previous) */
     struct gather gather[GATHER_SLOTS];
+    uint32_t arrivals; /* segments given to the reassembly list so far; wraps */
 
     struct tcp_counters counters;
     struct drops drops;
@@ -139,6 +141,8 @@ void receive_flush(struct tcp_engine *e, struct flow *f);
 void receive_deliver(struct tcp_engine *e, struct flow *f);
 /* The window to advertise now; moves rcv_edge. Bytes. */
 uint32_t receive_window(struct tcp_engine *e, struct flow *f);
+/* Note that the upstream can take `room` bytes now. */
+void receive_room(struct flow *f, size_t room);
 /* The edge that could be advertised now. */
 uint32_t receive_edge(const struct flow *f);
 /* An ACK is owed if it would open the window by enough (RFC 9293 3.8.6.2.2). */
@@ -154,7 +158,8 @@ uint32_t reassembly_contiguous(const struct tcp_engine *e, const struct flow *f,
 /* Up to `max` pieces from the front, `bytes` in all at most. */
 int reassembly_peek(const struct tcp_engine *e, const struct flow *f, uint32_t bytes, struct iovec *iov, int max);
 void reassembly_consume(struct tcp_engine *e, struct flow *f, uint32_t bytes);
-/* SACK blocks for what lies beyond `from`, the one with rcv_recent first. Returns their number. */
+/* SACK blocks for what lies beyond `from`, those that arrived last first (RFC 2018 4), at most `max` (up to
+ * SEGMENT_SACK_MAX). Returns their number. */
 uint32_t reassembly_blocks(const struct tcp_engine *e, const struct flow *f, uint32_t from, struct sack_block *out,
                            uint32_t max);
 

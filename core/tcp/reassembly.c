@@ -24,6 +24,7 @@ static uint32_t append(struct tcp_engine *e, uint32_t i, const uint8_t *data, ui
     struct chunk *c = chunk_info(&e->chunks, i);
     uint32_t fill = u32_min(len, CHUNK_SIZE - c->off - c->len);
     memcpy(chunk_data(&e->chunks, i) + c->off + c->len, data, fill);
+    c->stamp = e->arrivals;
     c->len = (uint16_t)(c->len + fill);
     return fill;
 }
@@ -59,6 +60,7 @@ uint32_t reassembly_insert(struct tcp_engine *e, struct flow *f, uint32_t seq, c
     uint32_t at = seq;
     uint32_t end = seq + len;
 
+    e->arrivals++;
     for (uint32_t i = f->rcv_head; i != 0; i = chunk_info(&e->chunks, i)->next)
         count++;
     while (at != end) {
@@ -69,6 +71,7 @@ uint32_t reassembly_insert(struct tcp_engine *e, struct flow *f, uint32_t seq, c
         }
         if (prev != 0 && seq_gt(chunk_end(chunk_info(&e->chunks, prev)), at)) {
             at = seq_min(chunk_end(chunk_info(&e->chunks, prev)), end);
+            chunk_info(&e->chunks, prev)->stamp = e->arrivals;
             continue;
         }
         uint32_t stop = next != 0 ? seq_min(chunk_info(&e->chunks, next)->seq, end) : end;
@@ -122,64 +125,42 @@ void reassembly_consume(struct tcp_engine *e, struct flow *f, uint32_t bytes)
     }
 }
 
+/* Put a run among the `max` newest, newest first. Returns how many there are now. */
+static uint32_t keep_newest(struct sack_block *out, uint32_t *stamp, uint32_t count, uint32_t max,
+                            struct sack_block run, uint32_t run_stamp)
+{
+    uint32_t k = count < max ? count : max - 1;
+    if (count == max && seq_le(run_stamp, stamp[k]))
+        return count;
+    for (; k > 0 && seq_gt(run_stamp, stamp[k - 1]); k--) {
+        out[k] = out[k - 1];
+        stamp[k] = stamp[k - 1];
+    }
+    out[k] = run;
+    stamp[k] = run_stamp;
+    return count < max ? count + 1 : max;
+}
+
 uint32_t reassembly_blocks(const struct tcp_engine *e, const struct flow *f, uint32_t from, struct sack_block *out,
                            uint32_t max)
 {
+    uint32_t stamp[SEGMENT_SACK_MAX];
     uint32_t count = 0;
-    uint32_t recent = 0;
-    bool found = false;
-    struct sack_block run = {0, 0};
-    bool open = false;
+    uint32_t i = f->rcv_head;
 
-    if (max == 0)
-        return 0;
-    /* One pass: runs in ascending order. Of those without rcv_recent the highest are kept, as they are the newer. */
-    for (uint32_t i = f->rcv_head;; i = chunk_info(&e->chunks, i)->next) {
-        const struct chunk *c = i != 0 ? chunk_info(&e->chunks, i) : NULL;
-        if (c != NULL && seq_le(chunk_end(c), from))
+    while (i != 0 && max > 0) {
+        const struct chunk *c = chunk_info(&e->chunks, i);
+        i = c->next;
+        if (seq_le(chunk_end(c), from))
             continue;
-        if (open && (c == NULL || c->seq != run.right)) {
-            bool has_recent = seq_le(run.left, f->rcv_recent) && seq_lt(f->rcv_recent, run.right);
-            if (count == max) {
-                /* Drop the oldest that is not the recent one. */
-                uint32_t out_at = found && recent == 0 ? 1 : 0;
-                if (out_at < max) {
-                    for (uint32_t k = out_at; k + 1 < max; k++)
-                        out[k] = out[k + 1];
-                    if (found && recent > out_at)
-                        recent--;
-                    count--;
-                }
-            }
-            if (count < max) {
-                if (has_recent) {
-                    recent = count;
-                    found = true;
-                }
-                out[count++] = run;
-            }
-            open = false;
+        struct sack_block run = {c->seq, chunk_end(c)};
+        uint32_t newest = c->stamp;
+        for (; i != 0 && chunk_info(&e->chunks, i)->seq == run.right; i = c->next) {
+            c = chunk_info(&e->chunks, i);
+            run.right = chunk_end(c);
+            newest = seq_max(newest, c->stamp);
         }
-        if (c == NULL)
-            break;
-        if (!open) {
-            run.left = c->seq;
-            open = true;
-        }
-        run.right = chunk_end(c);
-    }
-    /* Most recent first, the others from the top down (RFC 2018 4). */
-    for (uint32_t a = 0, b = count; a + 1 < b; a++, b--) {
-        struct sack_block t = out[a];
-        out[a] = out[b - 1];
-        out[b - 1] = t;
-    }
-    if (found) {
-        recent = count - 1 - recent;
-        struct sack_block first = out[recent];
-        for (uint32_t k = recent; k > 0; k--)
-            out[k] = out[k - 1];
-        out[0] = first;
+        count = keep_newest(out, stamp, count, max, run, newest);
     }
     return count;
 }

@@ -26,10 +26,16 @@ uint32_t receive_edge(const struct flow *f)
     return seq_max(edge, f->rcv_edge);
 }
 
-/* An opening smaller than this is not worth telling: a segment, or a good part of a small buffer. */
+void receive_room(struct flow *f, size_t room)
+{
+    f->rcv_room = (uint32_t)(room < RCV_WINDOW_MAX ? room : RCV_WINDOW_MAX);
+    f->rcv_room_max = u32_max(f->rcv_room_max, f->rcv_room);
+}
+
+/* An opening smaller than this is not worth telling: a segment, or half of a small buffer (RFC 9293 3.8.6.2.2). */
 static uint32_t worth_telling(const struct flow *f)
 {
-    return u32_max(1, u32_min(f->rcv_mss, f->rcv_room / 2));
+    return u32_max(1, u32_min(f->rcv_mss, f->rcv_room_max / 2));
 }
 
 uint32_t receive_window(struct tcp_engine *e, struct flow *f)
@@ -70,7 +76,7 @@ static ssize_t write_upstream(struct tcp_engine *e, struct flow *f, const struct
     ssize_t taken = e->ops.write(e->ctx, flow_id(e, f), iov, count, &room);
     if (taken < 0)
         return taken;
-    f->rcv_room = (uint32_t)(room < RCV_WINDOW_MAX ? room : RCV_WINDOW_MAX);
+    receive_room(f, room);
     f->up_bytes += (uint64_t)taken;
     e->counters.up_bytes += (uint64_t)taken;
     if ((uint64_t)taken < bytes)
@@ -119,8 +125,12 @@ void receive_deliver(struct tcp_engine *e, struct flow *f)
 
 static void owe_ack(struct tcp_engine *e, struct flow *f)
 {
-    /* Every second full segment at least, else within 40 ms (RFC 9293 3.8.6.3, RFC 5681 4.2). */
-    if (f->rcv_nxt - f->rcv_acked >= 2u * f->rcv_mss)
+    /* Every second full segment at least, else within 40 ms (RFC 9293 3.8.6.3, RFC 5681 4.2). The first ones of a
+     * workstation that begins to send leave at once, as Linux's do: its window is small and grows with each. */
+    if (f->quick > 0) {
+        f->quick--;
+        f->flags |= FLOW_ACK_NOW;
+    } else if (f->rcv_nxt - f->rcv_acked >= 2u * f->rcv_mss)
         f->flags |= FLOW_ACK_NOW;
     else if (!(f->flags & (FLOW_ACK_LATER | FLOW_ACK_NOW))) {
         f->flags |= FLOW_ACK_LATER;
@@ -204,18 +214,36 @@ static void gather_flush_all(struct tcp_engine *e)
             receive_flush(e, flow_at(e, e->gather[k].flow));
 }
 
+/* Write what fills the gap before the list without storing it first: it needs no memory, which what lies behind the
+ * gap may have used up. Returns the bytes taken, or negative errno. */
+static ssize_t write_through(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    if (f->rcv_head == 0 || f->rcv_held > 0 || !can_write(f))
+        return 0;
+    uint32_t gap = u32_min(s->len, chunk_info(&e->chunks, f->rcv_head)->seq - f->rcv_nxt);
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)s->payload, .iov_len = gap};
+    return write_upstream(e, f, &iov, 1, gap);
+}
+
 static void store(struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
-    uint32_t end = reassembly_insert(e, f, s->seq, s->payload, s->len);
+    bool in_order = s->seq == f->rcv_nxt;
+    ssize_t taken = in_order ? write_through(e, f, s) : 0;
+    if (taken < 0) {
+        upstream_write_failed(e, f);
+        return;
+    }
+    uint32_t skip = (uint32_t)taken;
+    uint32_t end = reassembly_insert(e, f, s->seq + skip, s->payload + skip, s->len - skip);
     if (seq_lt(end, s->seq + s->len))
         drop_count(&e->drops, DROP_TCP_MEMORY);
-    if (s->seq != f->rcv_nxt) {
+    if (!in_order) {
         e->counters.out_of_order++;
-        f->rcv_recent = s->seq;
         return;
     }
     if (seq_gt(end, s->seq + s->len) || (f->rcv_head != 0 && f->rcv_held == 0))
         f->flags |= FLOW_ACK_NOW; /* a gap is filled, or others remain (RFC 5681 4.2) */
+    f->rcv_nxt += skip;
     f->rcv_held += end - f->rcv_nxt;
     f->rcv_nxt = end;
     receive_deliver(e, f);
@@ -246,13 +274,18 @@ static void receive_in_order(struct tcp_engine *e, struct flow *f, const struct 
 static void receive_out_of_order(struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
     receive_flush(e, f);
+    bool held = seq_ge(reassembly_contiguous(e, f, s->seq), s->seq + s->len);
     store(e, f, s);
-    emit_ack(e, f);
+    if (held)
+        emit_ack_dsack(e, f, (struct sack_block){s->seq, s->seq + s->len});
+    else
+        emit_ack(e, f);
 }
 
 void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *seg, uint16_t gso_size)
 {
     struct segment s = *seg;
+    struct sack_block dup = {s.seq, s.seq};
     uint32_t full = gso_size != 0 ? gso_size : s.len;
     if (full > f->rcv_mss)
         f->rcv_mss = (uint16_t)u32_min(full, e->cfg.mtu);
@@ -268,7 +301,7 @@ void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *se
     }
     if (seq_lt(s.seq, f->rcv_nxt)) {
         uint32_t old = f->rcv_nxt - s.seq;
-        struct sack_block dup = {s.seq, s.seq + u32_min(old, s.len)};
+        dup.right += u32_min(old, s.len);
         if (old >= s.len) {
             receive_flush(e, f);
             emit_ack_dsack(e, f, dup);
@@ -277,7 +310,6 @@ void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *se
         s.seq += old;
         s.payload += old;
         s.len -= old;
-        f->flags |= FLOW_ACK_NOW;
     }
     uint32_t room = seq_gt(f->rcv_edge, s.seq) ? f->rcv_edge - s.seq : 0;
     if (s.len > room) {
@@ -292,4 +324,8 @@ void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *se
         receive_in_order(e, f, &s);
     else
         receive_out_of_order(e, f, &s);
+    if (dup.left != dup.right) {
+        receive_flush(e, f);
+        emit_ack_dsack(e, f, dup); /* the part that was there already (RFC 2883 4.2) */
+    }
 }

@@ -132,6 +132,8 @@ static void sent_new(struct tcp_engine *e, struct flow *f, uint32_t len)
         f->rtt_seq = f->snd_nxt + len;
         f->rtt_at = (uint32_t)e->now;
     }
+    if (len > 0)
+        f->quick = 0; /* from here on ACKs may ride on data */
     f->snd_nxt += len;
 }
 
