@@ -86,11 +86,8 @@ int control_command(struct control *control, unsigned what, const char *command)
 const char *control_output(const struct control *control, size_t *len);
 void control_output_sent(struct control *control, size_t n);
 
-/*
- * Commands that the supervisor gives. It does not ask for WARN and ERR: Tor writes its log to standard error, without
- * the messages that tell where workstations go (tor_process.c). STATUS_CLIENT has such an event too, DANGEROUS_SOCKS: it
- * is not for any log.
- */
+/* Commands that the supervisor gives. It does not ask for WARN and ERR: Tor writes its log to standard error, without
+ * the messages that tell where workstations go (tor_process.c). */
 #define CONTROL_COMMAND_EVENTS "SETEVENTS STATUS_CLIENT STATUS_GENERAL CIRC STREAM"
 #define CONTROL_COMMAND_BOOTSTRAP "GETINFO status/bootstrap-phase"
 #define CONTROL_COMMAND_NETWORK "SETCONF DisableNetwork=0"

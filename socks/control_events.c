@@ -7,9 +7,7 @@
 #include "socks/control_events.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* --- words --- */
 
@@ -160,6 +158,13 @@ int control_bootstrap_parse(char *text, struct control_bootstrap *out)
     return parse_bootstrap(severity, text, out);
 }
 
+/* What Tor says of an application's request tells where a workstation goes, each time: nobody shall look into it. */
+static bool is_about_a_request(const char *action)
+{
+    return strcmp(action, "DANGEROUS_SOCKS") == 0 || strcmp(action, "DANGEROUS_PORT") == 0 ||
+           strncmp(action, "SOCKS_", 6) == 0;
+}
+
 static int parse_status(char *at, struct control_event *out)
 {
     char *severity = take_word(&at);
@@ -169,6 +174,10 @@ static int parse_status(char *at, struct control_event *out)
     if (strcmp(action, "BOOTSTRAP") == 0) {
         out->kind = CONTROL_EVENT_BOOTSTRAP;
         return parse_bootstrap(severity, at, &out->bootstrap);
+    }
+    if (is_about_a_request(action)) {
+        out->name = action;
+        return 0;
     }
     out->kind = CONTROL_EVENT_STATUS;
     out->status.severity = severity;

@@ -73,6 +73,22 @@ static void other_status_is_passed_on(void **state)
     assert_string_equal(event.status.arguments, "");
 }
 
+static void what_tells_of_a_single_request_is_not_shown(void **state)
+{
+    (void)state;
+    static const char *const private[] = {
+        "DANGEROUS_SOCKS PROTOCOL=SOCKS5 ADDRESS=192.0.2.1:80", "DANGEROUS_PORT PORT=23 RESULT=WARN",
+        "SOCKS_BAD_HOSTNAME HOSTNAME=\"a b\"", "SOCKS_UNKNOWN_PROTOCOL DATA=\"GET /\""};
+    for (size_t i = 0; i < sizeof(private) / sizeof(*private); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "STATUS_CLIENT WARN %s", private[i]);
+        assert_int_equal(parse(text), 0);
+        assert_int_equal(event.kind, CONTROL_EVENT_OTHER);
+        assert_memory_equal(event.name, private[i], strlen(event.name));
+        assert_null(event.status.arguments);
+    }
+}
+
 #define A40 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 #define B40 "0123456789ABCDEF0123456789ABCDEF01234567"
 #define C40 "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC"
@@ -242,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_bootstrap_that_is_stuck_says_why),
         cmocka_unit_test(the_answer_to_getinfo_is_read_the_same_way),
         cmocka_unit_test(other_status_is_passed_on),
+        cmocka_unit_test(what_tells_of_a_single_request_is_not_shown),
         cmocka_unit_test(a_circuit_has_a_path_and_what_isolates_it),
         cmocka_unit_test(a_circuit_without_a_path_is_read),
         cmocka_unit_test(a_path_of_too_many_hops_is_cut),

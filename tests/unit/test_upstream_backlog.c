@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "upstream_rig.h"
+
+static void a_full_backlog_makes_flows_wait_in_order(void **state)
+{
+    (void)state;
+    server_end();
+    server_listen(1); /* the kernel lets two wait */
+    rig_start();
+    uint64_t at;
+    assert_false(socks_upstream_next(up, &at));
+    for (uint32_t i = 1; i <= 5; i++)
+        assert_int_equal(open_flow(i), 0);
+    assert_int_equal(socks_upstream_counters(up)->opened, 2);
+    assert_true(socks_upstream_next(up, &at));
+    assert_true(at > clock_now && at <= clock_now + 10000);
+
+    struct socks_stream_info info;
+    assert_true(socks_upstream_look(up, flow(5), &info));
+    assert_string_equal(info.state, "queued");
+    socks_upstream_release(up, flow(4), TCP_RELEASE_ABORT); /* one changes its mind */
+
+    socks_upstream_poll(up, at - 1); /* not yet */
+    int fds[4];
+    fds[0] = server_take();
+    fds[1] = server_take();
+    assert_int_equal(accept(listener, NULL, NULL), -1);
+    socks_upstream_poll(up, at);
+    assert_int_equal(socks_upstream_counters(up)->opened, 4);
+    assert_int_equal(socks_upstream_counters(up)->queued, 2);
+    assert_false(socks_upstream_next(up, &at));
+    fds[2] = server_take();
+    fds[3] = server_take();
+    assert_int_equal(told_count, 0);
+    static const uint32_t order[] = {1, 2, 3, 5};
+    for (unsigned i = 0; i < 4; i++) {
+        SAY(fds[i], ANSWER_SHORT);
+        dispatch();
+        assert_told(2 * i, CONNECTED, order[i]);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        close(fds[i]);
+}
+
+static void a_newcomer_does_not_overtake_who_waits(void **state)
+{
+    (void)state;
+    server_end();
+    server_listen(0);
+    rig_start();
+    assert_int_equal(open_flow(1), 0);
+    assert_int_equal(open_flow(2), 0); /* waits */
+    int first = server_take();
+    assert_int_equal(open_flow(3), 0); /* there would be room */
+    assert_int_equal(accept(listener, NULL, NULL), -1);
+    socks_upstream_poll(up, clock_now + 10000);
+    int second = server_take();
+    SAY(second, ANSWER_SHORT);
+    dispatch();
+    assert_told(0, CONNECTED, 2);
+    close(first);
+    close(second);
+}
+
+static void no_more_flows_wait_than_there_is_room_for(void **state)
+{
+    (void)state;
+    server_end();
+    server_listen(0);
+    rig_start();
+    uint32_t n = 1;
+    int err;
+    while ((err = open_flow(n)) == 0)
+        n++;
+    assert_int_equal(err, -EAGAIN);
+    assert_in_range(n, 100, 400);
+    assert_int_equal(socks_upstream_counters(up)->opened, 1);
+    assert_int_equal(socks_upstream_counters(up)->local, 1);
+    /* All of them get through when the server wakes up. */
+    for (uint32_t i = 1; i < n; i++) {
+        int fd = server_take();
+        SAY(fd, ANSWER_SHORT);
+        clock_now += 10000;
+        socks_upstream_poll(up, clock_now);
+        dispatch();
+        close(fd);
+    }
+    assert_int_equal(socks_upstream_counters(up)->connected, n - 1);
+    uint64_t at;
+    assert_false(socks_upstream_next(up, &at));
+}
+
+static void who_waits_for_a_listener_that_goes_away_fails(void **state)
+{
+    (void)state;
+    server_end();
+    server_listen(0);
+    rig_start();
+    assert_int_equal(open_flow(1), 0);
+    assert_int_equal(open_flow(2), 0);
+    assert_int_equal(open_flow(3), 0);
+    server_end();
+    socks_upstream_poll(up, clock_now + 10000);
+    assert_int_equal(told_count, 2);
+    assert_told(0, FAILED, 2);
+    assert_told(1, FAILED, 3);
+    assert_int_equal(told[0].why, TCP_REFUSAL_NET);
+    dispatch();
+    assert_told(2, FAILED, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        UPSTREAM_TEST(a_full_backlog_makes_flows_wait_in_order),
+        UPSTREAM_TEST(a_newcomer_does_not_overtake_who_waits),
+        UPSTREAM_TEST(no_more_flows_wait_than_there_is_room_for),
+        UPSTREAM_TEST(who_waits_for_a_listener_that_goes_away_fails),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
