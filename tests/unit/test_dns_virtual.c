@@ -320,6 +320,37 @@ static void a_newcomer_finds_room_in_a_table_that_one_workstation_filled(void **
     free(t);
 }
 
+static void who_has_his_share_makes_room_himself_even_if_another_has_more(void **state)
+{
+    (void)state;
+    struct dns_virtual_config config = usual();
+    struct dns_virtual *t = start(&config);
+    for (unsigned i = 0; i < 124; i++)
+        map_number(t, 2, i);
+    for (unsigned i = 0; i < 500; i++)
+        map_number(t, 0, i);
+    for (unsigned i = 0; i < 2000; i++)
+        map_number(t, 1, i); /* fills the table at 400, beyond a third of it */
+    for (unsigned i = 0; i < 500; i++)
+        assert_true(number_is_mapped(t, 0, i));
+    assert_false(number_is_mapped(t, 1, 0));
+    free(t);
+}
+
+static void a_name_is_not_found_for_a_workstation_that_never_asked(void **state)
+{
+    (void)state;
+    struct dns_virtual_config config = usual();
+    config.slots = 64;
+    struct dns_virtual *t = start(&config);
+    /* So few buckets that many of these fall into that of the same name of the other. */
+    for (unsigned i = 0; i < 1000; i++) {
+        map_number(t, 0, i);
+        assert_false(number_is_mapped(t, 1, i));
+    }
+    free(t);
+}
+
 static void long_names_count_by_the_memory_they_take(void **state)
 {
     (void)state;
@@ -601,6 +632,8 @@ int main(void)
         cmocka_unit_test(a_table_full_of_pinned_names_takes_no_more),
         cmocka_unit_test(a_flood_of_one_workstation_leaves_the_names_of_others),
         cmocka_unit_test(a_newcomer_finds_room_in_a_table_that_one_workstation_filled),
+        cmocka_unit_test(who_has_his_share_makes_room_himself_even_if_another_has_more),
+        cmocka_unit_test(a_name_is_not_found_for_a_workstation_that_never_asked),
         cmocka_unit_test(long_names_count_by_the_memory_they_take),
         cmocka_unit_test(a_failed_name_is_remembered_until_its_time),
         cmocka_unit_test(a_forgotten_workstation_leaves_nothing_to_who_gets_its_number),
