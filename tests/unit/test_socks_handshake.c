@@ -115,10 +115,10 @@ static void only_what_tor_takes_for_a_name_is_sent(void **state)
     }
 }
 
-/* Give the parser what a reader would: pieces of at most `piece` bytes, never more than it wants. Returns what it said
- * last; *used is how many bytes of the data it had by then. */
-static int feed(struct socks_reply *reply, const uint8_t *data, size_t n, size_t piece, struct socks_bound *bound,
-                size_t *used)
+/* Give the parser what a reader would: pieces of at most `piece` bytes, never more than it wants, the first `slow` bytes
+ * one by one. Returns what it said last; *used is how many bytes of the data it had by then. */
+static int feed_after(struct socks_reply *reply, const uint8_t *data, size_t n, size_t slow, size_t piece,
+                      struct socks_bound *bound, size_t *used)
 {
     memset(reply, 0, sizeof(*reply));
     int done = 0;
@@ -126,13 +126,20 @@ static int feed(struct socks_reply *reply, const uint8_t *data, size_t n, size_t
     while (done == 0 && *used < n) {
         size_t want = socks_reply_want(reply);
         assert_true(want >= 1 && want <= 257);
-        size_t part = want < piece ? want : piece;
+        size_t most = *used < slow ? 1 : piece;
+        size_t part = want < most ? want : most;
         if (part > n - *used)
             part = n - *used;
         done = socks_reply_feed(reply, data + *used, part, bound);
         *used += part;
     }
     return done;
+}
+
+static int feed(struct socks_reply *reply, const uint8_t *data, size_t n, size_t piece, struct socks_bound *bound,
+                size_t *used)
+{
+    return feed_after(reply, data, n, 0, piece, bound, used);
 }
 
 /* A success must be taken whole, and not a byte of what comes behind, in pieces of any size. */
@@ -151,6 +158,9 @@ static void assert_success(const uint8_t *data, size_t n, struct socks_bound *bo
         assert_int_equal(used, n);
         assert_int_equal(reply.code, SOCKS_SUCCEEDED);
         assert_int_equal(socks_reply_want(&reply), 0);
+        /* From any point on, as much at once as it wants. */
+        assert_int_equal(feed_after(&reply, all, n + 32, piece, 512, bound, &used), 1);
+        assert_int_equal(used, n);
         /* Less than all is never enough. */
         for (size_t some = 0; some < n; some++)
             assert_int_equal(feed(&reply, all, some, piece, bound, &used), 0);
@@ -210,6 +220,7 @@ static void a_success_without_the_answer_to_the_greeting_is_taken(void **state)
 {
     (void)state;
     assert_success(TEXT("\x01\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"), NULL);
+    assert_success(TEXT("\x01\x00\x05\x00\x00\x03\x00\x00\x00"), NULL); /* the shortest there is */
     assert_success(TEXT("\x01\x00\x05\x00\x00\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), NULL);
 }
 

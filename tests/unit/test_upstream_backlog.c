@@ -32,10 +32,10 @@ static void a_full_backlog_makes_flows_wait_in_order(void **state)
     assert_string_equal(info.state, "queued");
     socks_upstream_release(up, flow(4), TCP_RELEASE_ABORT); /* one changes its mind */
 
-    socks_upstream_poll(up, at - 1); /* not yet */
     int fds[4];
     fds[0] = server_take();
     fds[1] = server_take();
+    socks_upstream_poll(up, at - 1); /* not yet */
     assert_int_equal(accept(listener, NULL, NULL), -1);
     socks_upstream_poll(up, at);
     assert_int_equal(socks_upstream_counters(up)->opened, 4);

@@ -46,6 +46,23 @@ static void an_end_that_comes_after_the_data_was_read_is_told(void **state)
     assert_int_equal(read_flow(1, data, sizeof(data)), 0);
 }
 
+static void the_end_after_the_data_is_found_when_the_far_end_only_stops_sending(void **state)
+{
+    (void)state;
+    rig_start();
+    int fd = open_answered(1);
+    char data[64];
+    SAY(fd, "last words");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    dispatch();
+    assert_told(0, READABLE, 1);
+    assert_int_equal(read_flow(1, data, sizeof(data)), 10);
+    assert_int_equal(read_flow(1, data, sizeof(data)), 0);
+    size_t room;
+    assert_int_equal(write_flow(1, "still", 5, &room), 5);
+    close(fd);
+}
+
 /* Between the event and the read: the read takes all, comes back short, and the socket counts as dry. */
 static void what_comes_between_two_reads_is_not_lost(void **state)
 {
@@ -201,6 +218,31 @@ static void what_is_promised_is_taken(void **state)
     }
 }
 
+/* A megabyte of window would be worth nothing if a workstation could break the promise by small segments. */
+static void the_promise_holds_to_the_last_byte_for_writes_of_any_size(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 100, 536, 1448, 3071, 3072, 4096, 32768, 65160};
+    static const uint8_t data[65536];
+    rig_start();
+    for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
+        int fd = open_answered(1);
+        size_t room = 1, total = 0;
+        while (room > 0) {
+            size_t n = sizes[k] < room ? sizes[k] : room;
+            assert_int_equal(write_flow(1, data, n, &room), n);
+            total += n;
+        }
+        assert_int_equal(server_drain(fd), total);
+        dispatch();
+        assert_int_equal(told_count, 1);
+        assert_told(0, WRITABLE, 1);
+        socks_upstream_release(up, flow(1), TCP_RELEASE_CLOSE);
+        told_count = 0;
+        close(fd);
+    }
+}
+
 static void the_send_buffer_can_be_chosen(void **state)
 {
     (void)state;
@@ -225,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         UPSTREAM_TEST(the_end_of_the_stream_comes_after_its_data),
         UPSTREAM_TEST(an_end_that_comes_after_the_data_was_read_is_told),
+        UPSTREAM_TEST(the_end_after_the_data_is_found_when_the_far_end_only_stops_sending),
         UPSTREAM_TEST(what_comes_between_two_reads_is_not_lost),
         UPSTREAM_TEST(a_read_of_less_than_there_is_leaves_the_rest),
         UPSTREAM_TEST(a_reset_comes_after_the_data),
@@ -232,6 +275,7 @@ int main(void)
         UPSTREAM_TEST(a_full_stream_says_so_and_tells_when_it_has_room_again),
         UPSTREAM_TEST(a_promise_used_up_is_renewed_by_an_event),
         UPSTREAM_TEST(what_is_promised_is_taken),
+        UPSTREAM_TEST(the_promise_holds_to_the_last_byte_for_writes_of_any_size),
         UPSTREAM_TEST(the_send_buffer_can_be_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
