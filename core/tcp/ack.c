@@ -5,9 +5,11 @@
  */
 #include "tcp/internal.h"
 
+/* An acknowledgment that advances always brings the newest window: with an older sequence number than the last update
+ * it comes when segments were reordered, and the window it was counted from has moved on (beyond RFC 9293 3.10.7.4). */
 static void update_window(struct flow *f, const struct segment *s)
 {
-    if (!seq_lt(f->snd_wl1, s->seq) && !(f->snd_wl1 == s->seq && seq_le(f->snd_wl2, s->ack)))
+    if (seq_le(s->ack, f->snd_una) && !seq_lt(f->snd_wl1, s->seq) && !(f->snd_wl1 == s->seq && seq_le(f->snd_wl2, s->ack)))
         return;
     f->snd_wnd = (uint32_t)s->window << f->snd_shift;
     f->snd_wnd_max = u32_max(f->snd_wnd_max, f->snd_wnd);
@@ -37,7 +39,8 @@ static void enter_recovery(struct tcp_engine *e, struct flow *f, uint32_t edge)
 {
     uint32_t flight = f->snd_nxt - f->snd_una;
     f->flags |= FLOW_RECOVERY;
-    f->flags &= ~(uint32_t)FLOW_RTT_TIMED;
+    /* The timer starts anew with what is sent again, and is no probe timer any more (RFC 8985 7.2). */
+    f->flags &= ~(uint32_t)(FLOW_RTT_TIMED | FLOW_RTO_ARMED | FLOW_TLP_ARMED);
     f->recover = f->snd_nxt;
     congestion_loss(e, f, flight);
     f->lost_edge = seq_max(edge, f->snd_una + u32_min(f->snd_mss, flight));
@@ -127,8 +130,9 @@ bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
             return f->state != FLOW_FREE;
     } else if (f->snd_nxt != f->snd_una && s->len == 0 && !(s->flags & (TCP_SYN | TCP_FIN)) &&
                f->snd_wnd == old_window && old_window != 0) {
-        /* A duplicate ACK (RFC 5681 2): nothing new but that a segment arrived. */
-        if (f->dup_acks < UINT8_MAX && (f->board == 0 || news))
+        /* A duplicate ACK: nothing new but that a segment arrived (RFC 5681 2). With SACK it must say which (RFC 6675
+         * 2); one that only reports a duplicate does not. */
+        if (f->dup_acks < UINT8_MAX && (news || !(f->flags & FLOW_SACK)))
             f->dup_acks++;
     }
     if (news || f->dup_acks >= 3)

@@ -62,7 +62,7 @@ bool board_note(struct tcp_engine *e, struct flow *f, const struct segment *s)
         if (f->board == 0) {
             f->board = pool_take(&e->boards);
             if (f->board == 0)
-                return false;
+                return true; /* not kept, but counted as a duplicate ACK */
             board_of(e, f)->count = 0;
         }
         news |= merge(board_of(e, f), left, right);

@@ -65,7 +65,9 @@ static void read_sacks(struct reader *r, struct packet *p, uint32_t base)
         fail_at(r->rig->where, "out of memory");
     for (char *save, *block = strtok_r(word, ",", &save); block != NULL; block = strtok_r(NULL, ",", &save)) {
         char *dash = strchr(block, '-');
-        if (dash == NULL || p->sack_count == PACKET_SACK_MAX)
+        if (*block == '(' && (dash = strchr(block, ')')) != NULL)
+            dash++;
+        if (dash == NULL || *dash != '-' || p->sack_count == PACKET_SACK_MAX)
             fail_at(r->rig->where, "up to four blocks \"a-b,c-d\" are expected");
         *dash = 0;
         p->sack[p->sack_count][0] = base + (uint32_t)expr_value(r->names, r->rig->where, block);
