@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """UDP, ICMP, IPv6, fragments and noise: dropped, counted, and gone from the world."""
 
+import re
 import socket
 import struct
 import time
 
 from scenario import check, plan, scenario
-from lab import net
+from lab import net, proc
 
 _ETH_P_ALL = 3
 
@@ -41,6 +42,11 @@ def _frames():
     yield 0x8100, b"\0\7\x08\0" + _ipv4(17, datagram)  # a VLAN's
 
 
+def _neighbour(run):
+    found = re.search(r"lladdr (\S+)", net.ip("-n", run.lab.ns("ws"), "neigh", "show", plan.GATEWAY))
+    return found and bytes.fromhex(found.group(1).replace(":", ""))
+
+
 @scenario()
 def all_that_is_not_tcp_or_dns_is_dropped(run):
     counted = lambda: run.lab.run("web", ["curl", "-sS", "http://127.0.0.1/datagrams"]).stdout  # noqa: E731
@@ -55,10 +61,7 @@ def all_that_is_not_tcp_or_dns_is_dropped(run):
     ping.sendto(echo[:2] + struct.pack("!H", _checksum(echo)) + echo[4:], (plan.WEB, 0))
     ping.close()
 
-    gateway = bytes.fromhex(run.lab.run(
-        "ws", ["sh", "-c", f"ip neigh show {plan.GATEWAY} | grep -o '..:..:..:..:..:..'"]
-    ).stdout.strip().replace(":", ""))
-    check(len(gateway) == 6, "the gateway's MAC is not known after four datagrams")
+    gateway = proc.wait_for("the gateway's MAC in the workstation's table", lambda: _neighbour(run), 3)
     own = bytes.fromhex(net.link_address(run.lab.ns("ws"), "cloister0").replace(":", ""))
     raw = run.socket(socket.AF_PACKET, socket.SOCK_RAW)
     raw.bind(("cloister0", _ETH_P_ALL))

@@ -9,7 +9,7 @@ from lab import net
 # (the configuration, the line that is wrong, what must be named)
 CASES = (
     ("[workstation]\ncolour = red\n", 2, "colour"),
-    ("[workstation]\n\n[wrkstation]\ndevice = x\n", 4, "wrkstation"),
+    ("[workstation]\n\n[wrkstation]\ndevice = x\n", 3, "wrkstation"),
     ("[workstation]\naddress = 10.152.152.10/33\n", 2, "address"),
     ("[workstation]\naddress = ten\n", 2, "address"),
     ("[workstation]\nmtu = 12\n", 2, "mtu"),

@@ -2,7 +2,9 @@
 """What the scenarios share. One file is one scenario: a function that takes a Run and checks.
 Importing this makes the package `lab` importable, so it comes first.
 
-    usage of each: NAME.py --state LAB-STATE --binary CLOISTER
+    usage of each: NAME.py --state LAB-STATE --binary CLOISTER [--external]
+
+--external runs it over a stock Tor client: what fails then has nothing to do with the embedded one.
 
 A Run has the lab, Cloister ready in `host` with its TAP in `ws`, and a capture of the uplink that
 began before Cloister did. Whatever a scenario is about, the capture must be clean in the end.
@@ -19,7 +21,7 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab import capture, control, net, plan, proc  # noqa: E402
+from lab import capture, client, control, net, plan, proc  # noqa: E402
 from lab.gateway import Gateway  # noqa: E402
 from lab.lab import SKIPPED, Lab, LabError  # noqa: E402
 
@@ -36,14 +38,17 @@ def check(condition, text):
 
 
 class Run:
-    def __init__(self, lab, binary, settings=None, torrc=""):
-        self.lab, self.binary = lab, binary
+    def __init__(self, lab, binary, settings=None, torrc="", external=None):
+        self.lab, self.binary, self.external = lab, binary, external
+        if external:
+            tor = {"mode": "external", "socks": f"unix:{external.socks}"}
+            settings = (settings or {}) | {"tor": tor}
         self.gateway = Gateway(lab, binary, settings, torrc)
         self.capture = capture.Capture(lab)
 
     def watch(self, path=None):
-        """STREAM and CIRC events of the embedded Tor, or of the one whose control socket is given."""
-        return control.Watch(path or self.gateway.control)
+        """STREAM and CIRC events of the Tor in use, or of the one whose control socket is given."""
+        return control.Watch(path or (self.external or self.gateway).control)
 
     def curl(self, *argv, timeout=60, **options):
         return self.lab.run("ws", ["curl", "-sS", "-m", timeout, *argv], timeout + 5, **options)
@@ -75,7 +80,12 @@ class Run:
         for short in ("host", "ws"):
             devices = net.devices(self.lab.ns(short))
             check("cloister0" not in devices, f"the TAP outlived Cloister in {short}")
-        check(not net.pids(self.lab.ns("host")), "a process is left in the host's namespace")
+        check(not self.host_pids(), "a process is left in the host's namespace")
+
+    def host_pids(self):
+        """What runs in `host` but for a stock client of ours."""
+        ours = {self.external.process.pid} if self.external else set()
+        return set(net.pids(self.lab.ns("host"))) - ours
 
 
 def read_all(peer):
@@ -108,6 +118,7 @@ def scenario(settings=None, torrc="", started=True):
         parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
         parser.add_argument("--state", required=True)
         parser.add_argument("--binary", required=True)
+        parser.add_argument("--external", action="store_true")
         arguments = parser.parse_args()
         sys.exit(_perform(body, arguments, settings, torrc, started))
 
@@ -119,8 +130,11 @@ def _perform(body, arguments, settings, torrc, started):
     try:
         lab = Lab.attach(arguments.state)
         _clean(lab)
-        run = Run(lab, arguments.binary, settings, torrc)
+        external = client.Client(lab, "external") if arguments.external else None
+        run = Run(lab, arguments.binary, settings, torrc, external)
         with contextlib.ExitStack() as stack:
+            if external:
+                stack.enter_context(external)
             stack.enter_context(run.capture)
             if started:
                 stack.enter_context(run.gateway)

@@ -22,7 +22,7 @@ from lab import net, plan, proc
 DEVICE = "cloister0"
 READY_LIMIT_S = 60
 
-_PAIR = re.compile(r'([A-Za-z_][\w.]*)=("(?:[^"\\]|\\.)*"|\S*)')
+_PAIR = re.compile(r'([A-Za-z_][\w.-]*)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
 def parse_line(line):
