@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/counters.h"
 
-/* The log's keys: the short names of base/drop.h with "drop_" before. */
-static const char *const drop_keys[DROP_COUNT] = {
-#define X(id, name, text) [DROP_##id] = "drop_" name,
-    DROP_REASONS(X)
-#undef X
-};
+#include <stdio.h>
+
+#define KEY_MAX 40u
+
+/* The log's keys: the short names of base/drop.h with "drop_" before, and with underscores, so that they are words. */
+static const char *drop_key(enum drop why)
+{
+    static char keys[DROP_COUNT][KEY_MAX];
+    char *key = keys[why];
+    if (key[0] == '\0') {
+        snprintf(key, KEY_MAX, "drop_%s", drop_name(why));
+        for (char *at = key; *at != '\0'; at++)
+            *at = *at == '-' ? '_' : *at;
+    }
+    return key;
+}
 
 void counters_add_drops(struct counters *counters, const struct drops *drops)
 {
@@ -21,7 +31,7 @@ size_t counters_fields(const struct counters *counters, struct log_field fields[
     for (unsigned i = 0; i < DROP_COUNT; i++) {
         sum += counters->drops.by[i];
         if (counters->drops.by[i] > 0)
-            fields[n++] = LOG_U(drop_keys[i], counters->drops.by[i]);
+            fields[n++] = LOG_U(drop_key((enum drop)i), counters->drops.by[i]);
     }
     fields[0] = LOG_U("flows", counters->flows);
     fields[1] = LOG_U("active", counters->active);

@@ -11,7 +11,7 @@
 
 struct counters {
     uint64_t flows;      /* opened since the start */
-    uint64_t active;     /* now */
+    uint64_t active;     /* that have a stream now */
     uint64_t up_bytes;   /* payload that Tor took */
     uint64_t down_bytes; /* payload that workstations acknowledged */
     struct drops drops;  /* of all layers together */

@@ -83,6 +83,7 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
     target->tag = id.index;
     g->flows[id.index] = (struct gateway_flow){.host = host, .name = name};
     g->host_flows[host]++;
+    g->active++;
     return 0;
 }
 
@@ -91,6 +92,7 @@ static void target_done(void *ctx, uint32_t tag)
     struct gateway *g = ctx;
     struct gateway_flow *flow = &g->flows[tag];
     g->host_flows[flow->host]--;
+    g->active--;
     if (flow->name != 0)
         dns_unpin(g->dns, flow->name);
     *flow = (struct gateway_flow){0};
@@ -431,7 +433,7 @@ void gateway_count(const struct gateway *g, struct counters *counters)
     const struct tcp_counters *tcp = tcp_engine_counters(g->engine);
     *counters = (struct counters){
         .flows = tcp->flows_opened,
-        .active = tcp->flows,
+        .active = g->active,
         .up_bytes = tcp->up_bytes,
         .down_bytes = tcp->down_bytes,
     };

@@ -53,6 +53,7 @@ struct gateway {
     struct dns *dns;
     struct gateway_flow *flows; /* by index, from 1 */
     uint32_t *host_flows;       /* flows of each workstation */
+    uint32_t active;            /* flows that have an upstream; one in TIME-WAIT has none any more */
     struct socks_upstream *upstream;
     struct drops upstream_drops; /* flows that choose_target() refused */
     struct tun tun;

@@ -34,13 +34,13 @@ bool log_level_parse(const char *name, enum log_level *level)
     return false;
 }
 
-bool log_site_pass(struct log_site *site, uint64_t now, uint32_t *suppressed)
+bool log_site_pass(struct log_site *site, uint32_t burst, uint64_t now, uint32_t *suppressed)
 {
     if (site->written == 0 || now - site->since >= LOG_INTERVAL_MS) {
         site->since = now;
         site->written = 0;
     }
-    if (site->written >= LOG_BURST) {
+    if (site->written >= burst) {
         if (site->suppressed < UINT32_MAX)
             site->suppressed++;
         return false;
@@ -177,7 +177,8 @@ void log_write(struct log_site *site, enum log_level level, const char *event, c
     uint32_t suppressed = 0;
     if (level > setup.level)
         return;
-    if (!log_site_pass(site, monotonic_ms(), &suppressed))
+    const uint32_t burst = level == LOG_LEVEL_DEBUG ? LOG_BURST_DEBUG : LOG_BURST;
+    if (!log_site_pass(site, burst, monotonic_ms(), &suppressed))
         return;
 
     int saved = errno;

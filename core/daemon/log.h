@@ -19,6 +19,7 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 #define LOG_BURST 30u          /* lines a place may write at once ... */
+#define LOG_BURST_DEBUG 10000u /* ... at level debug, which nobody turns on to see a part ... */
 #define LOG_INTERVAL_MS 10000u /* ... and again after this time */
 #define LOG_LINE_MAX 4096u     /* bytes of a line, its newline included; a longer one is cut */
 #define LOG_VALUE_MAX 512u     /* bytes of one value before escaping; a longer one is cut */
@@ -71,8 +72,9 @@ void log_write(struct log_site *site, enum log_level level, const char *event, c
                   sizeof(log_fields_here) / sizeof(log_fields_here[0]));                                           \
     } while (0)
 
-/* True if a line may be written at `now` (ms, any monotonic clock). Then *suppressed says how many were not. */
-bool log_site_pass(struct log_site *site, uint64_t now, uint32_t *suppressed);
+/* True if a line may be written at `now` (ms, any monotonic clock), of at most `burst` in an interval. Then *suppressed
+ * says how many were not. */
+bool log_site_pass(struct log_site *site, uint32_t burst, uint64_t now, uint32_t *suppressed);
 
 /* Write event and fields as text, without time, level and role, into `out` (`size` > 0), always ended by a NUL byte
  * and never cut inside of an escape. Returns the length. */

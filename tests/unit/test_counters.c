@@ -35,7 +35,7 @@ static void only_reasons_that_struck_are_named_and_drops_is_their_sum(void **sta
     counters.drops.by[DROP_UDP] = 7;
     counters.drops.by[DROP_TCP_BAD] = 2;
     assert_string_equal(format(&counters), "event=counters flows=3 active=1 up_bytes=20 down_bytes=4000000000000 "
-                                           "drops=9 drop_udp=7 drop_tcp-bad=2");
+                                           "drops=9 drop_udp=7 drop_tcp_bad=2");
 }
 
 static void drops_of_several_layers_add_up(void **state)
@@ -62,6 +62,8 @@ static void the_longest_line_is_not_cut(void **state)
     for (unsigned i = 0; i < DROP_COUNT; i++) {
         char want[64];
         snprintf(want, sizeof(want), " drop_%s=18446744073709551615", drop_name((enum drop)i));
+        for (char *dash; (dash = strchr(want, '-')) != NULL;)
+            *dash = '_';
         assert_non_null(strstr(line, want));
     }
     assert_true(strlen(line) < LOG_LINE_MAX - 128);

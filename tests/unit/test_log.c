@@ -104,14 +104,14 @@ static void a_place_may_write_a_burst_and_says_what_it_held_back(void **state)
     uint32_t suppressed = 99;
     (void)state;
     for (uint32_t i = 0; i < LOG_BURST; i++) {
-        assert_true(log_site_pass(&site, 5000, &suppressed));
+        assert_true(log_site_pass(&site, LOG_BURST, 5000, &suppressed));
         assert_int_equal(suppressed, 0);
     }
     for (int i = 0; i < 1000; i++)
-        assert_false(log_site_pass(&site, 5000 + LOG_INTERVAL_MS - 1, &suppressed));
-    assert_true(log_site_pass(&site, 5000 + LOG_INTERVAL_MS, &suppressed));
+        assert_false(log_site_pass(&site, LOG_BURST, 5000 + LOG_INTERVAL_MS - 1, &suppressed));
+    assert_true(log_site_pass(&site, LOG_BURST, 5000 + LOG_INTERVAL_MS, &suppressed));
     assert_int_equal(suppressed, 1000);
-    assert_true(log_site_pass(&site, 5000 + LOG_INTERVAL_MS, &suppressed));
+    assert_true(log_site_pass(&site, LOG_BURST, 5000 + LOG_INTERVAL_MS, &suppressed));
     assert_int_equal(suppressed, 0);
 }
 
@@ -121,7 +121,7 @@ static void a_slow_place_is_never_held_back(void **state)
     uint32_t suppressed;
     (void)state;
     for (uint64_t now = 0; now < 1000000; now += 1000)
-        assert_true(log_site_pass(&site, now, &suppressed));
+        assert_true(log_site_pass(&site, LOG_BURST, now, &suppressed));
 }
 
 static void two_places_do_not_share_a_limit(void **state)
@@ -130,9 +130,9 @@ static void two_places_do_not_share_a_limit(void **state)
     uint32_t suppressed;
     (void)state;
     for (uint32_t i = 0; i < LOG_BURST; i++)
-        log_site_pass(&a, 0, &suppressed);
-    assert_false(log_site_pass(&a, 0, &suppressed));
-    assert_true(log_site_pass(&b, 0, &suppressed));
+        log_site_pass(&a, LOG_BURST, 0, &suppressed);
+    assert_false(log_site_pass(&a, LOG_BURST, 0, &suppressed));
+    assert_true(log_site_pass(&b, LOG_BURST, 0, &suppressed));
 }
 
 /* What log_event() writes to standard error, which is a pipe meanwhile. */
