@@ -181,13 +181,11 @@ int isolation_parse(const char *text, const char **bad, size_t *bad_len)
 
 int isolation_format(unsigned fields, char *out, size_t size)
 {
-    char all[128] = "";
-    for (unsigned i = 0; i < FIELDS; i++) {
-        if (!(fields & 1u << i))
-            continue;
-        if (all[0] != '\0')
-            strcat(all, ", ");
-        strcat(all, words[i].word);
-    }
+    char all[128]; /* enough for all fields with their commas */
+    size_t n = 0;
+    all[0] = '\0';
+    for (unsigned i = 0; i < FIELDS; i++)
+        if (fields & 1u << i)
+            n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", n > 0 ? ", " : "", words[i].word);
     return snprintf(out, size, "%s", all);
 }

@@ -14,34 +14,18 @@
 #include "socks/tor_process.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Copy a formatted string into the arena. NULL if it does not fit. */
-static char *arena_print(struct tor_arguments *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static char *arena_print(struct tor_arguments *out, const char *format, ...)
-{
-    char *at = out->text + out->used;
-    size_t left = sizeof(out->text) - out->used;
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(at, left, format, args);
-    va_end(args);
-    if (n < 0 || (size_t)n >= left)
-        return NULL;
-    out->used += (size_t)n + 1;
-    return at;
-}
-
+/* Copy a word into the arena and put it at the end. */
 static int add(struct tor_arguments *out, const char *word)
 {
-    if (word == NULL || out->count >= (int)TOR_ARGUMENTS_MAX)
+    size_t size = strlen(word) + 1;
+    if (size > sizeof(out->text) - out->used || out->count >= (int)TOR_ARGUMENTS_MAX)
         return -ENAMETOOLONG;
-    char *copy = arena_print(out, "%s", word);
-    if (copy == NULL)
-        return -ENAMETOOLONG;
+    char *copy = out->text + out->used;
+    memcpy(copy, word, size);
+    out->used += size;
     out->argv[out->count++] = copy;
     out->argv[out->count] = NULL;
     return 0;

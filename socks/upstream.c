@@ -405,8 +405,8 @@ ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, c
     do
         n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN && !out_of_resources(errno))
-        return -errno;
+    if (n < 0 && errno != EAGAIN)
+        return -errno; /* ENOBUFS too: no edge would tell when to try again */
     if (n < 0)
         n = 0;
     if ((size_t)n < iov_length(iov, count))

@@ -15,15 +15,7 @@
 /* What the callbacks were told, one line each. */
 static char heard[8192];
 
-static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void note(const char *format, ...)
-{
-    size_t n = strlen(heard);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(heard + n, sizeof(heard) - n, format, args);
-    va_end(args);
-}
+#define note(...) snprintf(heard + strlen(heard), sizeof(heard) - strlen(heard), __VA_ARGS__)
 
 static void on_event(void *ctx, struct control_event *event)
 {
@@ -141,12 +133,15 @@ static void a_line_may_be_as_long_as_the_limit_and_no_longer(void **state)
     static char line[CONTROL_LINE_MAX + 8];
     memset(line, 'x', sizeof(line));
     memcpy(line, "650 ", 4);
-    memcpy(line + CONTROL_LINE_MAX, "\n", 2);
+    line[CONTROL_LINE_MAX] = '\n';
+    line[CONTROL_LINE_MAX + 1] = '\0';
     struct control *control = new_control();
     assert_int_equal(input(control, line), 0);
     assert_int_equal(strncmp(heard, "event xxx", 9), 0);
 
-    memcpy(line + CONTROL_LINE_MAX, "x\n", 3);
+    line[CONTROL_LINE_MAX] = 'x';
+    line[CONTROL_LINE_MAX + 1] = '\n';
+    line[CONTROL_LINE_MAX + 2] = '\0';
     control = new_control();
     assert_int_equal(input(control, line), -EMSGSIZE);
     for (size_t piece = 1; piece < 6000; piece = piece * 7 + 1) { /* in pieces, without an end in sight */

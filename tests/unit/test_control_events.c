@@ -137,8 +137,9 @@ static void a_path_of_too_many_hops_is_cut(void **state)
 {
     (void)state;
     char text[4096] = "CIRC 1 EXTENDED $" A40;
+    size_t n = strlen(text);
     for (unsigned i = 0; i < CONTROL_PATH_MAX + 4; i++)
-        strcat(text, ",$" B40);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, ",$" B40);
     assert_int_equal(parse(text), 0);
     assert_int_equal(event.circuit.hops, CONTROL_PATH_MAX);
 }
@@ -227,11 +228,6 @@ static void malformed_events_are_errors(void **state)
         "CIRC 1",
         "CIRC 18446744073709551616 BUILT",
         "CIRC 1 BUILT $123~a",
-        "CIRC 1 BUILT $" A40 "!a",
-        "CIRC 1 BUILT $" A40 "A",
-        "CIRC 1 BUILT $" A40 "~a,",
-        "CIRC 1 BUILT $" A40 "~a,b",
-        "CIRC 1 BUILT $" A40 "~a SOCKS_USERNAME=\"open",
         "CIRC 1 BUILT SOCKS_USERNAME=\"open\\",
         "CIRC 1 BUILT SOCKS_USERNAME=\"open\\\"",
         "CIRC 1 BUILT SOCKS_USERNAME=\"a\"b",
@@ -252,6 +248,14 @@ static void malformed_events_are_errors(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         if (parse(bad[i]) != -EPROTO)
             fail_msg("accepted: %s", bad[i]);
+
+    static const char *const after[] = {"!a", "A", "~a,", "~a,b", "~a SOCKS_USERNAME=\"open"};
+    for (size_t i = 0; i < sizeof(after) / sizeof(*after); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "CIRC 1 BUILT $%s%s", A40, after[i]);
+        if (parse(text) != -EPROTO)
+            fail_msg("accepted: %s", text);
+    }
 }
 
 int main(void)
