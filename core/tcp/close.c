@@ -4,6 +4,14 @@
 
 void close_fin_received(struct tcp_engine *e, struct flow *f)
 {
+    if (f->rcv_held > 0 && f->state != FLOW_ESTABLISHED) {
+        /* With this FIN the flow would be over, and what upstream has not taken yet, though it is acknowledged, would be
+         * lost. So it counts as not yet here. */
+        f->flags |= FLOW_RCV_FIN | FLOW_ACK_NOW;
+        f->rcv_fin = f->rcv_nxt;
+        flow_list(e, f);
+        return;
+    }
     f->flags &= ~(uint32_t)FLOW_RCV_FIN;
     f->rcv_nxt++;
     f->rcv_edge = seq_max(f->rcv_edge, f->rcv_nxt);
@@ -27,6 +35,16 @@ void close_fin_received(struct tcp_engine *e, struct flow *f)
     f->flags |= FLOW_ACK_NOW;
     flow_list(e, f);
     timer_arm(e, f);
+}
+
+void close_fin_waited(struct tcp_engine *e, struct flow *f)
+{
+    if (f->rcv_held > 0)
+        return;
+    if (f->state == FLOW_CLOSE_WAIT)
+        flow_list(e, f); /* our own FIN waited */
+    else if ((f->flags & FLOW_RCV_FIN) && f->rcv_fin == f->rcv_nxt && f->state != FLOW_FREE)
+        close_fin_received(e, f);
 }
 
 void close_fin_acked(struct tcp_engine *e, struct flow *f)

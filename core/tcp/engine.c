@@ -205,8 +205,10 @@ void tcp_upstream_writable(struct tcp_engine *e, struct tcp_flow_id id, size_t r
     f->flags &= ~(uint32_t)FLOW_WAIT_ROOM;
     receive_room(f, room);
     receive_deliver(e, f);
-    if (f->state >= FLOW_ESTABLISHED)
+    if (f->state >= FLOW_ESTABLISHED) {
         receive_reopen(e, f);
+        close_fin_waited(e, f);
+    }
 }
 
 void tcp_upstream_reset(struct tcp_engine *e, struct tcp_flow_id id, uint64_t now)

@@ -212,8 +212,10 @@ void timer_arm(struct tcp_engine *e, struct flow *f);
 void timer_run(struct tcp_engine *e, struct flow *f);
 
 /* close.c: the ends of a flow. */
-/* The workstation's FIN is in order now. */
+/* The workstation's FIN is in order now: take it, or let it wait for what upstream has not taken yet. */
 void close_fin_received(struct tcp_engine *e, struct flow *f);
+/* Upstream took something: a FIN may have waited for that. */
+void close_fin_waited(struct tcp_engine *e, struct flow *f);
 /* Our FIN was acknowledged. */
 void close_fin_acked(struct tcp_engine *e, struct flow *f);
 /* RST to the workstation, abort upstream, slot free. */

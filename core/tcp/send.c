@@ -141,8 +141,10 @@ static void sent_new(struct tcp_engine *e, struct flow *f, uint32_t len)
 /* May the FIN ride on, or follow, the byte before snd_una + snd_queued? */
 static bool fin_due(const struct flow *f)
 {
-    return (f->flags & FLOW_UP_EOF) && !(f->flags & FLOW_FIN_SENT) &&
-           (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT);
+    if (!(f->flags & FLOW_UP_EOF) || (f->flags & FLOW_FIN_SENT))
+        return false;
+    /* After the workstation's FIN ours lets go of the upstream: not before it took what it is owed. */
+    return f->state == FLOW_ESTABLISHED || (f->state == FLOW_CLOSE_WAIT && f->rcv_held == 0);
 }
 
 static void fin_sent(struct tcp_engine *e, struct flow *f)

@@ -77,7 +77,10 @@ static void life_over(struct tcp_engine *e, struct flow *f)
         break;
     case FLOW_FIN_WAIT_2:
     case FLOW_TIME_WAIT:
-        flow_end(e, f, TCP_RELEASE_CLOSE);
+        if (f->rcv_held > 0)
+            close_reset(e, f); /* acknowledged, but nobody took it */
+        else
+            flow_end(e, f, TCP_RELEASE_CLOSE);
         break;
     default:
         close_reset(e, f);
