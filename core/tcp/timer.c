@@ -7,6 +7,12 @@
  */
 #include "tcp/internal.h"
 
+/* accept = optimistic: the handshake is complete, the upstream not open yet. */
+static bool is_opening(const struct flow *f)
+{
+    return (f->flags & (FLOW_UP_HELD | FLOW_UP_OPEN)) == FLOW_UP_HELD;
+}
+
 /* When a flow in this state is given up, ms; false if something else bounds the state. */
 static bool life_ends(const struct tcp_engine *e, const struct flow *f, uint32_t *at)
 {
@@ -17,7 +23,12 @@ static bool life_ends(const struct tcp_engine *e, const struct flow *f, uint32_t
     case FLOW_SYN_RECEIVED:
         return false; /* the SYN-ACKs are counted */
     case FLOW_CLOSE_WAIT:
-        *at = f->active_at + e->cfg.half_close_timeout;
+        if (is_opening(f))
+            *at = f->created_at + e->cfg.connect_timeout;
+        else if (f->snd_queued > 0 || (f->flags & FLOW_READABLE))
+            *at = f->active_at + e->cfg.idle_timeout; /* it is the workstation that is slow */
+        else
+            *at = f->active_at + e->cfg.half_close_timeout;
         return true;
     case FLOW_FIN_WAIT_2:
         *at = f->active_at + FIN_WAIT_2_MS;
@@ -26,11 +37,7 @@ static bool life_ends(const struct tcp_engine *e, const struct flow *f, uint32_t
         *at = f->active_at + TIME_WAIT_MS;
         return true;
     case FLOW_ESTABLISHED:
-        if ((f->flags & (FLOW_UP_OPEN | FLOW_UP_DEAD)) == 0) {
-            *at = f->created_at + e->cfg.connect_timeout;
-            return true;
-        }
-        *at = f->active_at + e->cfg.idle_timeout;
+        *at = is_opening(f) ? f->created_at + e->cfg.connect_timeout : f->active_at + e->cfg.idle_timeout;
         return true;
     default:
         *at = f->active_at + e->cfg.idle_timeout;
@@ -66,8 +73,9 @@ static void life_over(struct tcp_engine *e, struct flow *f)
         flow_end(e, f, TCP_RELEASE_ABORT);
         break;
     case FLOW_CLOSE_WAIT:
-        if (f->snd_queued > 0 || (f->flags & FLOW_READABLE)) {
-            f->active_at = e->now_ms; /* it is the workstation that is slow */
+        /* What the workstation sent arrives nowhere, or it takes nothing: no FIN may say that all went well. */
+        if (f->rcv_held > 0 || f->snd_queued > 0 || (f->flags & FLOW_READABLE) || is_opening(f)) {
+            close_reset(e, f);
             break;
         }
         /* Nothing came for long: now the far end may see the end of file, at the price of the way back. */
