@@ -56,6 +56,8 @@ void close_fin_acked(struct tcp_engine *e, struct flow *f)
         timer_arm(e, f);
         break;
     case FLOW_CLOSING:
+        if (f->flags & FLOW_ACK_NOW)
+            emit_ack(e, f); /* of a FIN that came in the same turn */
         flow_enter_time_wait(e, f);
         break;
     case FLOW_LAST_ACK:
