@@ -134,6 +134,8 @@ void handshake_input(struct tcp_engine *e, struct flow *f, const struct tcp_in *
     /* The same SYN again, or that of a new attempt from the same port: the latest is the one to be answered. */
     if (s->seq + 1 != f->rcv_nxt)
         note_syn(e, f, s);
+    else if ((f->flags & FLOW_TS) && s->has_ts && seq_ge(s->tsval, f->ts_recent))
+        f->ts_recent = s->tsval;
     drop_count(&e->drops, DROP_TCP_SYN_REPEAT);
 }
 

@@ -114,6 +114,7 @@ static void synchronised(struct tcp_engine *e, struct flow *f, const struct tcp_
         receive_flush(e, f);
         if (f->state == FLOW_SYN_RECEIVED && s->seq + 1 == f->rcv_nxt && !(s->flags & TCP_ACK)) {
             drop_count(&e->drops, DROP_TCP_SYN_REPEAT);
+            note_timestamp(e, f, s);
             emit_syn_ack(e, f);
             return;
         }
@@ -121,6 +122,9 @@ static void synchronised(struct tcp_engine *e, struct flow *f, const struct tcp_
         emit_challenge(e, f); /* RFC 5961 4.2 */
         return;
     }
+    /* In FIN_WAIT_2 it is not silent as long as it sends, be it that our ACKs are lost. */
+    if (f->state == FLOW_FIN_WAIT_2 && s->len > 0)
+        f->active_at = e->now_ms;
     if (!acceptable(f, s)) {
         /* A shut window does not keep the acknowledgment of a probe from being taken note of. */
         if (s->seq == f->rcv_nxt && (s->flags & TCP_ACK) && f->state != FLOW_SYN_RECEIVED && !ack_input(e, f, s))

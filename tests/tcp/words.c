@@ -253,7 +253,9 @@ static void expect_ts(struct reader *r, const struct sent *sent)
     const char *word = next_word(r);
     if (strcmp(word, "*") == 0)
         return;
-    if (*word != ':')
+    if (*word == '*')
+        word++;
+    else if (*word != ':')
         expect_equal(r, sent, "TSval", expr_read(r->names, r->rig->where, &word),
                      (int32_t)(sent->packet.tsval - sent->peer->ts_base));
     if (*word == ':' && word[1] != '*') {
