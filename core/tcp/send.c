@@ -281,7 +281,7 @@ static void persist_timeout(struct tcp_engine *e, struct flow *f)
             resend_range(e, f, f->snd_una, 1);
             f->rexmit_nxt = seq_max(f->rexmit_nxt, f->snd_una);
         } else {
-            uint32_t len = u32_min(u32_min(unsent(f), f->snd_mss), f->snd_wnd);
+            uint32_t len = u32_min(u32_min(unsent(f), emit_mss(e, f)), f->snd_wnd);
             emit_data(e, f, f->snd_nxt, len, false, true);
             sent_new(e, f, len);
         }
@@ -301,7 +301,7 @@ static void tail_probe(struct tcp_engine *e, struct flow *f)
     if (gone)
         return;
     if (f->snd_nxt == before) {
-        uint32_t len = u32_min(flight(f), f->snd_mss);
+        uint32_t len = u32_min(flight(f), emit_mss(e, f));
         resend_range(e, f, f->snd_nxt - len, len);
     }
     send_arm(e, f);
