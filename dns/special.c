@@ -106,7 +106,7 @@ static struct dns_special reverse_find(const char *text, size_t len, const char 
 {
     struct dns_special found = {.kind = DNS_SPECIAL_REVERSE, .zone = len - strlen(root)};
     uint8_t addr[16] = {0};
-    size_t starts[32]; /* where in the text the label of each part begins */
+    size_t starts[32] = {0}; /* where in the text the label of each part begins */
     unsigned part_bits = v4 ? 8 : 4;
     unsigned parts = 0;
     unsigned most = v4 ? 4 : 32;

@@ -28,7 +28,6 @@
 #include "dns/virtual.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/pool.h"
@@ -274,7 +273,8 @@ static void unlink_entry(struct dns_virtual *table, uint32_t handle)
 {
     struct entry *e = entry_at(table, handle);
     char text[DNS_TEXT_SIZE];
-    uint32_t *link = name_bucket(table, e->host, text, dns_virtual_name(table, handle, text));
+    size_t len = dns_virtual_name(table, handle, text);
+    uint32_t *link = name_bucket(table, e->host, text, len);
     while (*link != handle)
         link = &entry_at(table, *link)->name_next;
     *link = e->name_next;
