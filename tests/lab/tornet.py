@@ -8,7 +8,9 @@ lists every exit, which the first one or two do not. Bandwidths are not measured
 import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 
 from lab import net, plan, proc
 
@@ -43,6 +45,7 @@ class Network:
     def __init__(self, directory, tor):
         self.directory, self.tor = directory, tor
         self.fingerprints, self.authority_lines = {}, []
+        self.processes, self._hurried = {}, 0.0
 
     def home(self, relay):
         return os.path.join(self.directory, relay.nickname)
@@ -131,32 +134,51 @@ class Network:
         return "\n".join(lines) + "\n"
 
     def start(self, namespace):
-        return {
+        self.processes = {
             relay.nickname: proc.start(
                 net.argv_in(namespace, [self.tor, "-f", f"{self.home(relay)}/torrc",
                                         "--defaults-torrc", "/dev/null"]),
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             for relay in plan.RELAYS}
+        return self.processes
 
     def is_usable(self):
         """Whether every authority lists all relays, the exits with Exit, and every exit has got a
         consensus, be it an older one: it carries circuits without knowing the newest."""
         for relay in plan.RELAYS:
-            try:
-                with open(f"{self.home(relay)}/cached-microdesc-consensus", errors="replace") as file:
-                    text = file.read()
-            except OSError:
+            if relay.authority and not self._lists_all(self._consensus(relay)):
                 return False
-            flags = dict(re.findall(r"^r (\S+) .*?^s ([^\n]*)", text, re.M | re.S))
-            for other in plan.RELAYS if relay.authority else ():
-                wanted = {"Running", "Valid", "Guard"} | ({"Exit"} if other.exit else set())
-                if not wanted <= set(flags.get(other.nickname, "").split()):
-                    return False
+        late = [relay for relay in plan.RELAYS if not relay.authority and not self._consensus(relay)]
+        if late:
+            self._hurry(late)
+            return False
         for relay in plan.RELAYS:
             with open(f"{self.home(relay)}/fingerprint") as file:
                 nickname, fingerprint = file.read().split()
             self.fingerprints[fingerprint] = nickname
         return True
+
+    def _hurry(self, relays):
+        """A relay that asked too early asks ever more rarely, up to half a minute later. SIGHUP makes
+        Tor forget its failures and ask now."""
+        if time.monotonic() - self._hurried > 2:
+            self._hurried = time.monotonic()
+            for relay in relays:
+                self.processes[relay.nickname].send_signal(signal.SIGHUP)
+
+    def _consensus(self, relay):
+        try:
+            with open(f"{self.home(relay)}/cached-microdesc-consensus", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+    @staticmethod
+    def _lists_all(consensus):
+        flags = dict(re.findall(r"^r (\S+) .*?^s ([^\n]*)", consensus, re.M | re.S))
+        return all(
+            ({"Running", "Valid", "Guard"} | ({"Exit"} if relay.exit else set()))
+            <= set(flags.get(relay.nickname, "").split()) for relay in plan.RELAYS)
 
 
 def _finish(process):
