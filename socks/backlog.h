@@ -2,8 +2,8 @@
 /*
  * Requests that wait until the listener's backlog has room, in order.
  *
- * connect() on a pathname socket never takes time: it succeeds, fails, or says EAGAIN because too many others have not
- * been accepted yet. What waits here is the request, ready to be sent.
+ * connect() on a pathname socket never takes time: it succeeds, fails, or says EAGAIN because too many others have
+ * not been accepted yet. What waits here is the request, ready to be sent.
  */
 #ifndef CLOISTER_SOCKS_BACKLOG_H
 #define CLOISTER_SOCKS_BACKLOG_H

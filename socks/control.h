@@ -2,10 +2,10 @@
 /*
  * A client of Tor's control protocol (control-spec), sans-IO.
  *
- * Bytes of the connection go in, answers and events come out through callbacks; commands are put into an output buffer
- * that the caller sends when it can. Tor is trusted to be Tor, but not to be free of faults: what breaks the framing ends
- * the session. One event that makes no sense is passed over and counted, because a workstation has a say in some of
- * their text.
+ * Bytes of the connection go in, answers and events come out through callbacks; commands are put into an output
+ * buffer that the caller sends when it can. Tor is trusted to be Tor, but not to be free of faults: what breaks the
+ * framing ends the session. One event that makes no sense is passed over and counted, because a workstation has a
+ * say in some of their text.
  */
 #ifndef CLOISTER_SOCKS_CONTROL_H
 #define CLOISTER_SOCKS_CONTROL_H
@@ -45,8 +45,8 @@ struct control_reader {
 
 void control_reader_init(struct control_reader *reader);
 
-/* The next line, taking bytes from `in`: 1 and *out; 0 when `in` is used up and no line is whole; -EPROTO for a malformed
- * line, -EMSGSIZE for one that is too long. After an error the reader is of no more use. */
+/* The next line, taking bytes from `in`: 1 and *out; 0 when `in` is used up and no line is whole; -EPROTO for a
+ * malformed line, -EMSGSIZE for one that is too long. After an error the reader is of no more use. */
 int control_reader_next(struct control_reader *reader, struct bytes *in, struct control_line *out);
 
 /* What is told. Each may be NULL. The strings live until the callback returns. A callback may give commands. */
@@ -74,20 +74,20 @@ struct control {
  * __OwningControllerFD is authenticated and owns Tor from the start (no AUTHENTICATE, no TAKEOWNERSHIP). */
 void control_init(struct control *control, const struct control_ops *ops, void *ctx);
 
-/* Take bytes of the connection. 0, or negative errno as control_reader_next(), -EPROTO also for an answer to nothing;
- * said again for ever after. */
+/* Take bytes of the connection. 0, or negative errno as control_reader_next(), -EPROTO also for an answer to
+ * nothing; said again for ever after. */
 int control_input(struct control *control, const void *data, size_t n);
 
-/* Put a command, without line end, into the output. 0; -EINVAL if it holds a line end; -ENOBUFS if too many are under way
- * or the output is full. `what` is given to done(). */
+/* Put a command, without line end, into the output. 0; -EINVAL if it holds a line end; -ENOBUFS if too many are
+ * under way or the output is full. `what` is given to done(). */
 int control_command(struct control *control, unsigned what, const char *command);
 
 /* What to send, and that `n` bytes of it were sent. */
 const char *control_output(const struct control *control, size_t *len);
 void control_output_sent(struct control *control, size_t n);
 
-/* Commands that the supervisor gives. It does not ask for WARN and ERR: Tor writes its log to standard error, without
- * the messages that tell where workstations go (tor_process.c). */
+/* Commands that the supervisor gives. It does not ask for WARN and ERR: Tor writes its log to standard error,
+ * without the messages that tell where workstations go (tor_process.c). */
 #define CONTROL_COMMAND_EVENTS "SETEVENTS STATUS_CLIENT STATUS_GENERAL CIRC STREAM"
 #define CONTROL_COMMAND_BOOTSTRAP "GETINFO status/bootstrap-phase"
 #define CONTROL_COMMAND_NETWORK "SETCONF DisableNetwork=0"

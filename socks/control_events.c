@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An event is a word, then arguments by position, then arguments by keyword in any order (control-spec 2.3: a controller
- * must bear with keywords it does not know, and with their order). A value is a bare word, or a quoted string with C
- * escapes, which is unescaped where it stands: it only becomes shorter.
+ * An event is a word, then arguments by position, then arguments by keyword in any order (control-spec 2.3: a
+ * controller must bear with keywords it does not know, and with their order). A value is a bare word, or a quoted
+ * string with C escapes, which is unescaped where it stands: it only becomes shorter.
  */
 #include "socks/control_events.h"
 
@@ -28,8 +28,8 @@ static char unescape(const char **p)
     return s[0] == 'n' ? '\n' : s[0] == 't' ? '\t' : s[0] == 'r' ? '\r' : s[0];
 }
 
-/* Take a quoted string at `*at`, which is at the quote. Its content, terminated, or NULL if it has no end. A NUL that an
- * escape made ends the content early. */
+/* Take a quoted string at `*at`, which is at the quote. Its content, terminated, or NULL if it has no end. A NUL
+ * that an escape made ends the content early. */
 static char *take_quoted(char **at)
 {
     char *start = *at + 1;
@@ -61,7 +61,7 @@ static char *take_word(char **at)
     return word;
 }
 
-/* Take "KEY=value". Returns 1, 0 at the end, or -EPROTO. A word without "=" has itself as key and an empty value. */
+/* Take "KEY=value". Returns 1, 0 at the end, or -EPROTO. A word without "=" is a key with an empty value. */
 static int take_keyword(char **at, const char **key, const char **value)
 {
     char *p = *at + strspn(*at, " ");
@@ -158,7 +158,7 @@ int control_bootstrap_parse(char *text, struct control_bootstrap *out)
     return parse_bootstrap(severity, text, out);
 }
 
-/* What Tor says of an application's request tells where a workstation goes, each time: nobody shall look into it. */
+/* What Tor says of an application's request tells each time where a workstation goes: not to be looked into. */
 static bool is_about_a_request(const char *action)
 {
     return strcmp(action, "DANGEROUS_SOCKS") == 0 || strcmp(action, "DANGEROUS_PORT") == 0 ||

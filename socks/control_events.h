@@ -14,8 +14,8 @@
 
 #define CONTROL_PATH_MAX 16u
 
-/* CONTROL_EVENT_STATUS is what STATUS_CLIENT and STATUS_GENERAL say besides, but for what tells of a single request, such
- * as DANGEROUS_SOCKS with its address: that is not looked into. */
+/* CONTROL_EVENT_STATUS is what STATUS_CLIENT and STATUS_GENERAL say besides, but for what tells of a single
+ * request, such as DANGEROUS_SOCKS with its address: that is not looked into. */
 enum control_event_kind {
     CONTROL_EVENT_OTHER,     /* one that is not looked into; `name` tells which */
     CONTROL_EVENT_BOOTSTRAP, /* STATUS_CLIENT ... BOOTSTRAP */

@@ -2,8 +2,8 @@
 /*
  * The directory that holds Tor's SOCKS socket, and addresses of pathname sockets.
  *
- * Tor refuses to listen in a directory that others than its own user (and, with GroupWritable, its group) can enter:
- * whoever can reach the socket can use it.
+ * Tor refuses to listen in a directory that others than its own user (and, with GroupWritable, its group) can
+ * enter: whoever can reach the socket can use it.
  */
 #ifndef CLOISTER_SOCKS_DIRECTORY_H
 #define CLOISTER_SOCKS_DIRECTORY_H
@@ -11,18 +11,18 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-/* Make `path` a directory of mode 0750 that belongs to `tor_uid` and `gateway_gid`, creating it if need be (its parent
- * must exist). Whatever is not a directory, or is a symbolic link, is refused. A caller that may not change owners must
- * be `tor_uid` and a member of the group already. 0 or negative errno; -ENOTDIR, -ELOOP and -EPERM speak for
- * themselves; -ENAMETOOLONG if no socket of a short name would fit into it. */
+/* Make `path` a directory of mode 0750 that belongs to `tor_uid` and `gateway_gid`, creating it if need be (its
+ * parent must exist). Whatever is not a directory, or is a symbolic link, is refused. A caller that may not change
+ * owners must be `tor_uid` and a member of the group already. 0 or negative errno; -ENOTDIR, -ELOOP and -EPERM
+ * speak for themselves; -ENAMETOOLONG if no socket of a short name would fit into it. */
 int socks_directory_prepare(const char *path, uid_t tor_uid, gid_t gateway_gid);
 
-/* Remove a socket that an earlier run left behind. 0 if there is none afterwards; -EEXIST if there is something that is
- * not a socket. */
+/* Remove a socket that an earlier run left behind. 0 if there is none afterwards; -EEXIST if there is something
+ * that is not a socket. */
 int socks_path_clear(const char *path);
 
-/* Fill in the address of a pathname socket. -ENAMETOOLONG if `path` has more than 107 bytes (the kernel's limit), or
- * -EINVAL if it is not absolute. */
+/* Fill in the address of a pathname socket. -ENAMETOOLONG if `path` has more than 107 bytes (the kernel's limit),
+ * or -EINVAL if it is not absolute. */
 int socks_path_address(const char *path, struct sockaddr_un *out);
 
 #endif

@@ -2,11 +2,11 @@
 /*
  * What comes back, in which forms.
  *
- * By the RFCs the server answers three times: 05 02 (method), 01 00 (authenticated), 05 CODE 00 ATYP ADDRESS PORT. But
- * we say everything at once, and Tor, when it finds all of it in its buffer, keeps one answer only for each time it
- * looks: the answer to the authentication overwrites that to the greeting, and an error about the request overwrites
- * both. (Tor 0.4.9: fetch_from_buf_socks() goes on as long as there is input, and there is room for one reply.) So
- * these are all in use:
+ * By the RFCs the server answers three times: 05 02 (method), 01 00 (authenticated), 05 CODE 00 ATYP ADDRESS PORT.
+ * But we say everything at once, and Tor, when it finds all of it in its buffer, keeps one answer only for each
+ * time it looks: the answer to the authentication overwrites that to the greeting, and an error about the request
+ * overwrites both. (Tor 0.4.9: fetch_from_buf_socks() goes on as long as there is input, and there is room for one
+ * reply.) So these are all in use:
  *
  *     05 02  01 00  05 CODE 00 ...     any server that answers each message, Tor too if it reads in pieces
  *            01 00  05 CODE 00 ...     Tor, usually
@@ -16,11 +16,11 @@
  * tells. A success without any word about the authentication is not believed: the server would have ignored the
  * credentials, and with them the isolation.
  *
- *     FIRST --01--------------------> STATUS --00--> VERSION --05--> CODE --> RSV --> ATYP --> [LEN -->] ADDRESS --> DONE
- *       |                               ^                                      ^
- *       +--05--> METHOD --02--> AFTER --01                                     |
- *                   |             +-------------------00: it was code 2--------+ (after it)
- *                   +--CODE other than 00, ff--------------------------------->+
+ *     FIRST --01----------------------> STATUS --00--> VERSION --05--> CODE --> RSV --> ATYP --> [LEN] --> ADDRESS
+ *       |                                 ^                                      ^
+ *       +--05--> METHOD --02--> AFTER --01+                                      |
+ *                   |             +---------------00: it was code 2, and this RSV+
+ *                   +---------------------------------CODE other than 00 and ff--+
  *
  * A refusal ends at its RSV: Tor sends a refused RESOLVE with ATYP 0, and nobody wants to know an address then.
  */
@@ -236,8 +236,8 @@ int socks_reply_feed(struct socks_reply *reply, const uint8_t *data, size_t n, s
 
 /*
  * What the codes mean in Tor's mouth, and what TCP can say for it. ICMP reaches a connecting application as
- * EHOSTUNREACH or ENETUNREACH at once; RST as ECONNREFUSED. RST is kept for what is known to be a closed port, so that
- * a port scan tells the truth. Silence makes the workstation try again by itself.
+ * EHOSTUNREACH or ENETUNREACH at once; RST as ECONNREFUSED. RST is kept for what is known to be a closed port, so
+ * that a port scan tells the truth. Silence makes the workstation try again by itself.
  */
 static const struct {
     uint8_t code;
@@ -245,7 +245,7 @@ static const struct {
     const char *name;
 } codes[SOCKS_CODE_COUNT] = {
     {SOCKS_SUCCEEDED, TCP_REFUSAL_RESET, "succeeded"},
-    /* The circuit was destroyed, a relay out of resources or faulty, Tor not ready: nothing is known of the host. */
+    /* The circuit was destroyed, a relay out of resources or faulty, Tor not ready: nothing is known of it. */
     {SOCKS_GENERAL_FAILURE, TCP_REFUSAL_NET, "failure"},
     /* The exit policies, or our own Tor's configuration, do not allow this address or port. */
     {SOCKS_NOT_ALLOWED, TCP_REFUSAL_PROHIBITED, "not-allowed"},

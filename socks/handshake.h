@@ -58,13 +58,14 @@ struct socks_request {
     uint16_t port;        /* host order */
 };
 
-/* True if Tor takes `name` for a host name: labels of letters, digits, "-" and "_" that begin with a letter or a digit,
- * and perhaps a dot at the end. What it does not take it refuses with a line in its log each time, so a workstation could
- * fill that; and no other byte of a workstation's choice should reach Tor's log or control connection. */
+/* True if Tor takes `name` for a host name: labels of letters, digits, "-" and "_" that begin with a letter or a
+ * digit, and perhaps a dot at the end. What it does not take it refuses with a line in its log each time, so a
+ * workstation could fill that; and no other byte of a workstation's choice should reach Tor's log or control
+ * connection. */
 bool socks_name_valid(const char *name);
 
-/* Write greeting, username/password and request. Returns the bytes written, or -EINVAL if a string is empty, too long or
- * no name, or -ENOBUFS if `size` is too small (SOCKS_REQUEST_MAX always suffices). */
+/* Write greeting, username/password and request. Returns the bytes written, or -EINVAL if a string is empty, too
+ * long or no name, or -ENOBUFS if `size` is too small (SOCKS_REQUEST_MAX always suffices). */
 ssize_t socks_request_write(const struct socks_request *request, uint8_t *out, size_t size);
 
 /* Where the parser of the answers is. Zeroed at the start. */
@@ -85,8 +86,8 @@ struct socks_bound {
 size_t socks_reply_want(const struct socks_reply *reply);
 
 /* Take `n` bytes, at most socks_reply_want(). `bound` may be NULL. Returns 0 if more is to come, 1 when the server
- * has answered (reply->code says how; no more is read after an answer other than SOCKS_SUCCEEDED), -EPROTO if it does
- * not speak SOCKS5 as it must, -EACCES if it wants another authentication or refused this one. */
+ * has answered (reply->code says how; no more is read after an answer other than SOCKS_SUCCEEDED), -EPROTO if it
+ * does not speak SOCKS5 as it must, -EACCES if it wants another authentication or refused this one. */
 int socks_reply_feed(struct socks_reply *reply, const uint8_t *data, size_t n, struct socks_bound *bound);
 
 /* What TCP tells the workstation for it. */

@@ -2,19 +2,19 @@
 /*
  * What is hashed, and why it cannot be mistaken for something else.
  *
- * The message is: a byte that says what it is for, the set of fields, then each field of the set in the order of its
- * bit, then the count of new identities asked for, then the epoch. Every field has a fixed length but for the name,
- * which has its length before it; so two different inputs never make the same message. A field that is not in the set
- * is not in the message and cannot change the result. Names are compared as DNS compares them: without regard to case
- * or to a dot at the end.
+ * The message is: a byte that says what it is for, the set of fields, then each field of the set in the order of
+ * its bit, then the count of new identities asked for, then the epoch. Every field has a fixed length but for the
+ * name, which has its length before it; so two different inputs never make the same message. A field that is not in
+ * the set is not in the message and cannot change the result. Names are compared as DNS compares them: without
+ * regard to case or to a dot at the end.
  *
  * A credential has 128 bits: two SipHash-2-4 of the same message under two keys. A collision would merge two
- * identities (invariant I4), and 64 bits would be too few for a gateway that makes thousands of them in an hour over
- * months.
+ * identities (invariant I4), and 64 bits would be too few for a gateway that makes thousands of them in an hour
+ * over months.
  *
  * Epochs need no memory. Time is cut into pieces of `lifetime`, and each identity has its cuts shifted by a keyed
- * hash of its own. An identity that is looked at again after at least `lifetime` is a new one for certain; one that is
- * looked at again earlier may be.
+ * hash of its own. An identity that is looked at again after at least `lifetime` is a new one for certain; one that
+ * is looked at again earlier may be.
  */
 #include "socks/isolation.h"
 

@@ -56,18 +56,19 @@ struct isolation_credential {
 /* Derive the three keys from sixteen random bytes drawn at start. */
 void isolation_secret_init(struct isolation_secret *secret, const uint8_t seed[16]);
 
-/* Parse "source-port", "workstation", "destination", or a set such as "workstation, destination-name". Case does not
- * matter. `source-port` brings source-address with it, `destination` stands for destination-name and
+/* Parse "source-port", "workstation", "destination", or a set such as "workstation, destination-name". Case does
+ * not matter. `source-port` brings source-address with it, `destination` stands for destination-name and
  * destination-port, and every policy contains the workstation.
- * Returns the set, or -EINVAL; then *bad and *bad_len, if not NULL, tell the word at fault (empty: a word is missing). */
+ * Returns the set, or -EINVAL; then *bad and *bad_len, if not NULL, tell the word at fault (empty: a word is
+ * missing). */
 int isolation_parse(const char *text, const char **bad, size_t *bad_len);
 
 /* Write a policy as isolation_parse() reads it. Returns what snprintf() does. */
 int isolation_format(unsigned fields, char *out, size_t size);
 
-/* The epoch of an identity at `now` (seconds of any monotonic clock). It changes every `lifetime` seconds (0: never),
- * for each identity at a moment of its own, so that not all of them ask for a new circuit at once. A source port that
- * is used again after that is a new identity. */
+/* The epoch of an identity at `now` (seconds of any monotonic clock). It changes every `lifetime` seconds (0:
+ * never), for each identity at a moment of its own, so that not all of them ask for a new circuit at once. A source
+ * port that is used again after that is a new identity. */
 uint64_t isolation_epoch(const struct isolation_secret *secret, unsigned fields, const struct isolation_flow *flow,
                          uint64_t now, uint32_t lifetime);
 

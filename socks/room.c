@@ -4,8 +4,8 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
-/* What writing `n` bytes can cost at most. A small message is rounded up to a power of two, its head included; a large
- * one is cut into pieces of no less than 32 KiB, each with a head of its own and whole pages. */
+/* What writing `n` bytes can cost at most. A small message is rounded up to a power of two, its head included; a
+ * large one is cut into pieces of no less than 32 KiB, each with a head of its own and whole pages. */
 static uint32_t cost_of(size_t n)
 {
     size_t cost = n < 3072 ? 2 * n + 1024 : n + (n / 32768 + 1) * 8704;

@@ -3,13 +3,14 @@
  * How much more a UNIX stream socket will take, without asking the kernel each time.
  *
  * The kernel accepts a send while the memory charged to the socket (payload, plus about 1 KiB for each message, in
- * whole pages when large) is below SO_SNDBUF, and the last message may go beyond it. So an upper bound of that memory
- * is kept: what each write can have cost at most is added, and the kernel is asked (SIOCOUTQ) only when the bound
- * passes half of the buffer. What is promised is half of what is left, because a message can cost twice its payload.
+ * whole pages when large) is below SO_SNDBUF, and the last message may go beyond it. So an upper bound of that
+ * memory is kept: what each write can have cost at most is added, and the kernel is asked (SIOCOUTQ) only when the
+ * bound passes half of the buffer. What is promised is half of what is left, because a message can cost twice its
+ * payload.
  *
- * That room has come back is told by an edge of epoll (EPOLLOUT): the kernel wakes writers when it frees memory and at
- * most a quarter of the buffer is in use. After an answer that found more in use than that, an edge is sure to come;
- * only then is it waited for (`low`).
+ * That room has come back is told by an edge of epoll (EPOLLOUT): the kernel wakes writers when it frees memory and
+ * at most a quarter of the buffer is in use. After an answer that found more in use than that, an edge is sure to
+ * come; only then is it waited for (`low`).
  */
 #ifndef CLOISTER_SOCKS_ROOM_H
 #define CLOISTER_SOCKS_ROOM_H

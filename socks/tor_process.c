@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The command line wins over the torrc: an option that is given here replaces every line of the same name there, and
- * "--/Option" takes all such lines away. (Tor: options_init_from_string() assigns the command line last.) So what must
- * not be left to the torrc is said here, in full, even where it is Tor's default.
+ * The command line wins over the torrc: an option that is given here replaces every line of the same name there,
+ * and
+ * "--/Option" takes all such lines away. (Tor: options_init_from_string() assigns the command line last.) So what
+ * must not be left to the torrc is said here, in full, even where it is Tor's default.
  *
- * The SOCKS port. IsolateSOCKSAuth is what isolation.h builds on; ExtendedErrors tells why an onion service could not be
- * reached. There is no IsolateClientAddr on a pathname socket.
+ * The SOCKS port. IsolateSOCKSAuth is what isolation.h builds on; ExtendedErrors tells why an onion service could
+ * not be reached. There is no IsolateClientAddr on a pathname socket.
  *
- * The log. Tor warns, at most every five seconds, of each connection that was asked for by address and not by name, and
- * writes its port: the workstation resolves nothing itself, so the warning is beside the point, and the port is nobody's
- * business. Hence [app]err.
+ * The log. Tor warns, at most every five seconds, of each connection that was asked for by address and not by name,
+ * and writes its port: the workstation resolves nothing itself, so the warning is beside the point, and the port is
+ * nobody's business. Hence [app]err.
  */
 #include "socks/tor_process.h"
 

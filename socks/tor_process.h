@@ -2,8 +2,8 @@
 /*
  * The embedded Tor: its command line, and the process role that runs it.
  *
- * What the command line says wins over the user's torrc: Tor listens on one pathname socket and nowhere else, has no
- * control port but the descriptor it was born with, and serves nobody as a relay.
+ * What the command line says wins over the user's torrc: Tor listens on one pathname socket and nowhere else, has
+ * no control port but the descriptor it was born with, and serves nobody as a relay.
  */
 #ifndef CLOISTER_SOCKS_TOR_PROCESS_H
 #define CLOISTER_SOCKS_TOR_PROCESS_H
@@ -36,8 +36,9 @@ struct tor_arguments {
  * -ENAMETOOLONG if it does not fit. */
 int tor_process_arguments(const struct tor_process_config *config, struct tor_arguments *out);
 
-/* Run Tor until it ends. Called in a process of its own, once, after all privileges are given up: Tor may call exit(),
- * and leaves threads and signal handlers behind. Returns Tor's exit status, or negative errno if it did not start. */
+/* Run Tor until it ends. Called in a process of its own, once, after all privileges are given up: Tor may call
+ * exit(), and leaves threads and signal handlers behind. Returns Tor's exit status, or negative errno if it did not
+ * start. */
 int tor_process_run(const struct tor_process_config *config);
 
 #endif

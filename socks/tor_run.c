@@ -2,9 +2,9 @@
 /*
  * Runs the Tor that is linked in. In a file of its own, so that what only builds command lines does not link it.
  *
- * tor_main_configuration_free() is not called: Tor closes the control descriptor itself, and freeing would close the
- * number a second time, whatever it names by then. Nor is tor_main_configuration_setup_control_socket() used: it makes
- * the socket pair inside this process, and ours comes from the supervisor.
+ * tor_main_configuration_free() is not called: Tor closes the control descriptor itself, and freeing would close
+ * the number a second time, whatever it names by then. Nor is tor_main_configuration_setup_control_socket() used:
+ * it makes the socket pair inside this process, and ours comes from the supervisor.
  */
 #include "socks/tor_process.h"
 

@@ -2,10 +2,10 @@
 /*
  * A SOCKS stream for each flow: how it is done with few system calls.
  *
- * Opening. socket(), connect(), one send() with all that the handshake says, one epoll_ctl(). connect() on a pathname
- * socket either succeeds at once or says EAGAIN because the listener's backlog is full; then the request waits in a
- * short queue, in order, and is tried again every few milliseconds. When the queue is full too the flow is refused with
- * -EAGAIN, and the workstation's repeated SYN is the next try.
+ * Opening. socket(), connect(), one send() with all that the handshake says, one epoll_ctl(). connect() on a
+ * pathname socket either succeeds at once or says EAGAIN because the listener's backlog is full; then the request
+ * waits in a short queue, in order, and is tried again every few milliseconds. When the queue is full too the flow
+ * is refused with -EAGAIN, and the workstation's repeated SYN is the next try.
  *
  *     FREE --open--> WAITING --answer--> OPEN --release--> FREE
  *       |             ^   |                                 ^
@@ -13,16 +13,16 @@
  *              +----------refused, released-----------------+
  *
  * Events. Each socket is put into one inner epoll, edge-triggered, for reading and writing, and never touched with
- * epoll_ctl() again. An event carries index and generation of its flow: one that was fetched before its flow ended is
- * recognised and dropped. The outer loop watches the epoll's own descriptor.
+ * epoll_ctl() again. An event carries index and generation of its flow: one that was fetched before its flow ended
+ * is recognised and dropped. The outer loop watches the epoll's own descriptor.
  *
- * Answers are read in pieces that cannot reach into the stream behind them, so that the stream begins exactly where the
- * engine begins to read. An edge is consumed only by a read that came back short, and at the end of the answer the engine
- * is told to try a read, because what came with the answer makes no edge of its own.
+ * Answers are read in pieces that cannot reach into the stream behind them, so that the stream begins exactly where
+ * the engine begins to read. An edge is consumed only by a read that came back short, and at the end of the answer
+ * the engine is told to try a read, because what came with the answer makes no edge of its own.
  *
- * Reading. A read that came back short has emptied the socket, so the next one is answered with -EAGAIN without asking
- * (`dry`), until an edge says that there is more. Once an event has said that the far end closed, no edge is left to
- * come, and every read asks.
+ * Reading. A read that came back short has emptied the socket, so the next one is answered with -EAGAIN without
+ * asking (`dry`), until an edge says that there is more. Once an event has said that the far end closed, no edge is
+ * left to come, and every read asks.
  *
  * Room: see room.h. When it comes back, the engine is told only if it was low.
  */
@@ -133,8 +133,8 @@ static int stream_socket(const struct socks_upstream *up)
     return fd;
 }
 
-/* Connect and say everything. 0, -EAGAIN while the backlog is full, -ENOBUFS without resources, another negative errno
- * for good. On an error the stream keeps what it has; stream_end() is for the caller. */
+/* Connect and say everything. 0, -EAGAIN while the backlog is full, -ENOBUFS without resources, another negative
+ * errno for good. On an error the stream keeps what it has; stream_end() is for the caller. */
 static int stream_connect(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id,
                           const uint8_t *request, size_t len)
 {

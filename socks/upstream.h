@@ -2,8 +2,8 @@
 /*
  * The engine's upstream: a SOCKS5 stream over a pathname socket for each flow.
  *
- * Implements open, write, read and release of struct tcp_ops; events go back through tcp_upstream_*(), and only from
- * socks_upstream_dispatch() and socks_upstream_poll(), never from inside a call of the engine.
+ * Implements open, write, read and release of struct tcp_ops; events go back through tcp_upstream_*(), and only
+ * from socks_upstream_dispatch() and socks_upstream_poll(), never from inside a call of the engine.
  */
 #ifndef CLOISTER_SOCKS_UPSTREAM_H
 #define CLOISTER_SOCKS_UPSTREAM_H
@@ -70,8 +70,8 @@ struct socks_stream_info {
 
 struct socks_upstream;
 
-/* Make an upstream. 0 and *out, or negative errno: -ENAMETOOLONG if the path does not fit a socket address, -EINVAL,
- * -ENOMEM, or what epoll_create1() and socket() say. */
+/* Make an upstream. 0 and *out, or negative errno: -ENAMETOOLONG if the path does not fit a socket address,
+ * -EINVAL, -ENOMEM, or what epoll_create1() and socket() say. */
 int socks_upstream_new(struct socks_upstream **out, const struct socks_upstream_config *config);
 
 /* Tell which engine the events go to. Once, before the first dispatch. */
@@ -84,7 +84,8 @@ void socks_upstream_free(struct socks_upstream *up);
 int socks_upstream_fd(const struct socks_upstream *up);
 
 /* Read at most about `max_events` events and tell the engine. `now` in microseconds, monotonic, as for the engine.
- * Returns how many events there were: max_events means that there may be more. Negative errno: epoll_wait() failed. */
+ * Returns how many events there were: max_events means that there may be more. Negative errno: epoll_wait() failed.
+ */
 int socks_upstream_dispatch(struct socks_upstream *up, unsigned max_events, uint64_t now);
 
 /* Try again to connect what had to wait (the listener's backlog was full), if it is time. */
@@ -93,8 +94,8 @@ void socks_upstream_poll(struct socks_upstream *up, uint64_t now);
 /* When to call socks_upstream_poll() next, in *at (microseconds); false if nothing waits. */
 bool socks_upstream_next(const struct socks_upstream *up, uint64_t *at);
 
-/* As in struct tcp_ops. open() returns 0, what target() said, -ENOBUFS when out of descriptors, -EAGAIN when too many
- * wait already, -ECONNREFUSED or -ENOENT when there is no listener. */
+/* As in struct tcp_ops. open() returns 0, what target() said, -ENOBUFS when out of descriptors, -EAGAIN when too
+ * many wait already, -ECONNREFUSED or -ENOENT when there is no listener. */
 int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
                         uint32_t host, uint64_t now);
 ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count,

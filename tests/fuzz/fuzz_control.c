@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What Tor says on the control connection, in pieces. Fuzzed twice: whole and byte by byte must come to the same, and
- * what the callbacks get must be readable to its end.
+ * What Tor says on the control connection, in pieces. Fuzzed twice: whole and byte by byte must come to the same,
+ * and what the callbacks get must be readable to its end.
  */
 #include <assert.h>
 #include <string.h>

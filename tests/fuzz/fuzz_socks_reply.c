@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a SOCKS server answers. The first byte says in which pieces it comes; the pieces must not change the result, and
- * the parser must never want a byte behind the end of a success.
+ * What a SOCKS server answers. The first byte says in which pieces it comes; the pieces must not change the result,
+ * and the parser must never want a byte behind the end of a success.
  */
 #include <assert.h>
 #include <string.h>

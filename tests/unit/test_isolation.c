@@ -138,8 +138,8 @@ static void the_password_is_32_lower_case_hex_digits(void **state)
     assert_string_equal(ISOLATION_USERNAME, "<torS0X>0");
 }
 
-/* A run of the input's bytes, as hex, must not be in the output. Chance finds four given digits in one of 29 places of
- * 2000 outputs about once; six digits never in practice. So three bytes of each field are looked for. */
+/* A run of the input's bytes, as hex, must not be in the output. Chance finds four given digits in one of 29 places
+ * of 2000 outputs about once; six digits never in practice. So three bytes of each field are looked for. */
 static void nothing_of_the_input_shows_in_the_credential(void **state)
 {
     (void)state;

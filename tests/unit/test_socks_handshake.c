@@ -115,8 +115,8 @@ static void only_what_tor_takes_for_a_name_is_sent(void **state)
     }
 }
 
-/* Give the parser what a reader would: pieces of at most `piece` bytes, never more than it wants, the first `slow` bytes
- * one by one. Returns what it said last; *used is how many bytes of the data it had by then. */
+/* Give the parser what a reader would: pieces of at most `piece` bytes, never more than it wants, the first `slow`
+ * bytes one by one. Returns what it said last; *used is how many bytes of the data it had by then. */
 static int feed_after(struct socks_reply *reply, const uint8_t *data, size_t n, size_t slow, size_t piece,
                       struct socks_bound *bound, size_t *used)
 {

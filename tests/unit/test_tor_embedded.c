@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The Tor that is linked in, run as the role runs it: what it makes of our command line, of our SOCKS requests and of
- * its control descriptor. The only directory authority it knows is a closed port of the loopback interface, so it gets
- * nowhere, and nothing leaves. Root is not needed.
+ * The Tor that is linked in, run as the role runs it: what it makes of our command line, of our SOCKS requests and
+ * of its control descriptor. The only directory authority it knows is a closed port of the loopback interface, so
+ * it gets nowhere, and nothing leaves. Root is not needed.
  */
 #include <errno.h>
 #include <ftw.h>

@@ -155,8 +155,8 @@ static void a_full_stream_says_so_and_tells_when_it_has_room_again(void **state)
     close(fd);
 }
 
-/* The engine's window follows the promise. If all of it is used without a short write, the window is shut, and nothing
- * but an event opens it again. */
+/* The engine's window follows the promise. If all of it is used without a short write, the window is shut, and
+ * nothing but an event opens it again. */
 static void a_promise_used_up_is_renewed_by_an_event(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The upstream between a SOCKS server in the same process, on a pathname socket, and an engine that is a list of what it
- * was told. Everything on a UNIX socket happens at once, so that nothing waits or sleeps.
+ * The upstream between a SOCKS server in the same process, on a pathname socket, and an engine that is a list of
+ * what it was told. Everything on a UNIX socket happens at once, so that nothing waits or sleeps.
  */
 #ifndef CLOISTER_TESTS_UPSTREAM_RIG_H
 #define CLOISTER_TESTS_UPSTREAM_RIG_H
@@ -81,7 +81,8 @@ int open_flow(uint32_t index);
 
 int dispatch(void);
 
-/* Open a flow and have it answered; the engine's list is empty before and afterwards. Returns the server's descriptor. */
+/* Open a flow and have it answered; the engine's list is empty before and afterwards. Returns the server's
+ * descriptor. */
 int open_answered(uint32_t index);
 
 ssize_t write_flow(uint32_t index, const void *data, size_t n, size_t *room);
