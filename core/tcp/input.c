@@ -21,8 +21,10 @@ static bool acceptable(const struct flow *f, const struct segment *s)
     uint32_t window = seq_gt(f->rcv_edge, f->rcv_nxt) ? f->rcv_edge - f->rcv_nxt : 0;
     uint32_t from = s->seq - f->rcv_nxt; /* may be "negative" */
 
+    /* An ACK right at the edge counts, too: a workstation that filled the window sends all its ACKs from there, and
+     * while what it sent is lost they would all be ignored (RFC 9293's table has it outside; nobody else does). */
     if (space == 0)
-        return window == 0 ? from == 0 : from < window;
+        return from <= window;
     if (window == 0)
         return from == 0 && s->len == 0;
     return from < window || from + space - 1 < window ||
