@@ -14,6 +14,8 @@ enum event_kind {
     EVENT_PEER,        /* a timer of a peer */
     EVENT_UPSTREAM,    /* a timer of an upstream */
     EVENT_UNREACHABLE, /* an ICMP message reaches a workstation */
+    EVENT_TOO_BIG,     /* an ICMP message about a packet reaches the engine */
+    EVENT_MEDDLE,      /* something else happens to the engine */
 };
 
 /* A packet under way: its header, and where in its stream the payload stands. */
@@ -22,6 +24,7 @@ struct packet {
     int64_t offset;   /* in the stream, of the first byte of payload */
     uint32_t payload; /* bytes */
     uint32_t length;  /* of the header */
+    uint32_t phase; /* of the stream it belongs to */
     uint16_t gso;
     bool damaged;
     uint8_t header[WIRE_HEADER_MAX];

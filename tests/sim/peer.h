@@ -130,7 +130,7 @@ struct peer {
     uint64_t delack_at;
 
     uint64_t write_at, read_at, end_at;
-    uint64_t timeouts;
+    uint64_t timeouts; /* retransmissions by timeout; probes are none */
 };
 
 /* All zero but for `s`, `number`, `random`, `send`, `ctx`; then this. */

@@ -83,7 +83,8 @@ void peer_send_ack(struct peer *p, uint64_t now)
 
 static void owe(struct peer *p, uint32_t payload, uint64_t now)
 {
-    p->unacked += payload > p->s.link ? 2 : 1;
+    uint32_t full = p->s.mss != 0 ? p->s.mss : 536;
+    p->unacked += payload > full ? 2 : 1; /* several came as one */
     if (p->s.delayed_ack == 0 || p->unacked >= 2)
         p->delack_at = now;
     else if (p->delack_at == NEVER)

@@ -121,7 +121,6 @@ static void probe(struct peer *p, uint64_t now)
 void peer_send_timeout(struct peer *p, uint64_t now)
 {
     p->rto_at = NEVER;
-    p->timeouts++;
     if (p->backoff < 100)
         p->backoff++;
     if (p->edge <= p->una) {
@@ -139,6 +138,7 @@ void peer_send_timeout(struct peer *p, uint64_t now)
         peer_over(p, END_TIMEOUT);
         return;
     }
+    p->timeouts++;
     p->ssthresh = (uint32_t)most((p->max - p->una) / 2, 2 * (int64_t)p->mss);
     p->cwnd = p->mss;
     p->nxt = p->una;

@@ -270,7 +270,11 @@ static uint64_t round_trip(const struct scenario *s)
         }
         worst = rtt > worst ? rtt : worst;
     }
-    return worst + SECOND / 10;
+    worst += SECOND / 10;
+    /* Where ACKs are lost, a timestamp comes back with a later segment only, perhaps one the peer had to repeat. */
+    if (!s->perfect)
+        worst += 2 * SECOND;
+    return s->harsh || s->damaged ? 60 * SECOND : worst;
 }
 
 void scenario_make(struct scenario *s, uint64_t seed)
@@ -295,6 +299,13 @@ void scenario_make(struct scenario *s, uint64_t seed)
         make_link(s, &s->down[h], s->damaged);
     }
     make_config(s);
+    if (!s->perfect) {
+        s->lives = one_in(4) ? between(1, 2) : 0;
+        s->path_mtu = one_in(10) ? between(s->v4 ? 576 : 1280, s->config.mtu) : 0;
+        s->full_queue = one_in(10) ? magnitude(5, 200) : 0;
+        s->meddle_every = one_in(6) ? magnitude(1000, 5 * SECOND) : 0;
+        s->leave_at = s->meddle_every != 0 && one_in(4) ? magnitude(1000, 10 * SECOND) : 0;
+    }
     bool troubled = !s->perfect && one_in(3);
     for (uint32_t k = 0; k < s->peers; k++) {
         struct scenario_peer *p = &s->peer[k];
@@ -303,6 +314,13 @@ void scenario_make(struct scenario *s, uint64_t seed)
         make_peer(s, &p->peer, k);
         make_upstream(s, &p->upstream);
         make_streams(s, p);
+        /* What stands still for that long is given up, by half_close_timeout or in FIN_WAIT_2. */
+        if (p->upstream.stall_for + 5 * SECOND > (uint64_t)s->config.half_close_timeout * 1000)
+            p->completes = false;
+        if (s->leave_at != 0 && p->host == 0)
+            p->completes = false;
+        if (s->damaged)
+            p->peer.vanish_at = s->start + 1800ull * SECOND; /* two confused ends may talk for ever */
         if (troubled && one_in(2))
             make_trouble(s, p);
     }

@@ -19,6 +19,10 @@
 #define OPENS_MAX 512u         /* upstreams of one run: more than there are peers, as SYNs are repeated */
 
 struct actor {
+    struct scenario_peer script; /* of this life */
+    uint32_t life;               /* connections from this port so far, this one not counted */
+    uint32_t upstreams_before;   /* upstreams with a lower number belong to an earlier life */
+    uint64_t sent_at, silence;   /* when the peer last sent, and its longest silence within the connection */
     struct peer peer;
     struct watch watch;
     uint64_t wake_at; /* of the event that is on its way, or NEVER */
@@ -47,6 +51,8 @@ struct world {
     bool busy;     /* tcp_flush() has more to do */
     bool given;    /* the engine was given something since the last flush */
     bool in_call;  /* inside the engine */
+    struct random random;
+    bool left;     /* the workstation that leaves has left */
     uint32_t peer; /* the one that was last dealt with, for messages */
     uint32_t turns;
 };
@@ -149,10 +155,10 @@ static int op_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tup
     struct world *w = world_of(ctx);
     uint32_t number = (tuple->src_port - 1024u) / 7;
     if (number >= w->s->peers || w->actors[number].peer.s.src_port != tuple->src_port ||
-        (w->actors[number].peer.s.dst_port != tuple->dst_port && !w->s->damaged) || host != w->s->peer[number].host)
+        (w->actors[number].peer.s.dst_port != tuple->dst_port && !w->s->damaged) || host != w->actors[number].script.host)
         fail(w, "opened an upstream for a connection that nobody made");
-    const struct scenario_peer *p = &w->s->peer[number];
     struct actor *a = &w->actors[number];
+    const struct scenario_peer *p = &a->script;
     w->peer = number;
     digest(w, 0x4f50454e ^ (uint64_t)number << 32);
     a->opens++;
@@ -187,10 +193,9 @@ static ssize_t op_write(void *ctx, struct tcp_flow_id id, const struct iovec *io
     if (w->trace)
         printf("%11.6f %3u write %zd, taken %lld, room %zu\n", (double)(w->now - w->s->start) / 1e6, u->peer, n,
                (long long)u->taken, *room);
-    if (!w->s->damaged)
-        upstream_checked(w, u);
-    else
-        upstream_schedule(w, (uint32_t)(u - w->upstreams));
+    if (w->s->damaged)
+        u->wrong = NULL; /* a damaged sequence number puts bytes at a wrong place, and nobody can know */
+    upstream_checked(w, u);
     return n;
 }
 
@@ -223,6 +228,7 @@ static void carry(struct world *w, struct link *link, enum event_kind kind, uint
 {
     uint32_t bytes = length + payload + (w->s->v4 ? 20u : 40u);
     for (int copy = link_repeats(link) ? 2 : 1; copy > 0; copy--) {
+        bool fits = kind != EVENT_DOWN || w->s->path_mtu == 0 || bytes <= w->s->path_mtu;
         uint64_t at = link_carry(link, bytes, w->now);
         if (at == NEVER)
             continue;
@@ -232,9 +238,10 @@ static void carry(struct world *w, struct link *link, enum event_kind kind, uint
         p->offset = offset;
         p->payload = payload;
         p->gso = gso;
+        p->phase = w->actors[peer].script.upstream.up_phase;
         if (link_damage(link, p->header, length))
             p->damaged = true;
-        events_add(&w->events, at <= w->now ? w->now + 1 : at, kind, peer, p);
+        events_add(&w->events, at <= w->now ? w->now + 1 : at, fits ? kind : EVENT_TOO_BIG, peer, p);
     }
 }
 
@@ -251,7 +258,7 @@ static int op_emit(void *ctx, struct tcp_out *out)
     if (wrong != NULL)
         fail(w, "the engine sent %s", wrong);
     struct actor *a = &w->actors[number];
-    uint32_t host = w->s->peer[number].host;
+    uint32_t host = a->script.host;
     struct ipaddr dst = address(w, 1, host), src = address(w, 2, 0);
     w->peer = number;
     if (out->host != host || !ipaddr_equal(&out->dst, &dst) || !ipaddr_equal(&out->src, &src))
@@ -269,9 +276,11 @@ static int op_emit(void *ctx, struct tcp_out *out)
     if (wrong != NULL)
         fail(w, "the engine sent %s", wrong);
 
+    if (w->s->full_queue != 0 && random_below(&w->random, w->s->full_queue) == 0)
+        return -ENOBUFS;
     uint32_t each = out->gso_size != 0 ? out->gso_size : out->payload_len;
     uint32_t at = 0;
-    bool whole = w->s->peer[number].peer.gso != 0 && out->gso_size != 0; /* a link that does not cut */
+    bool whole = a->script.peer.gso != 0 && out->gso_size != 0; /* a link that does not cut */
     if (whole)
         each = out->payload_len;
     do {
@@ -295,13 +304,15 @@ static void op_unreachable(void *ctx, const struct tcp_tuple *tuple, uint32_t ho
 {
     struct world *w = world_of(ctx);
     uint32_t number = (tuple->src_port - 1024u) / 7;
-    if (number >= w->s->peers || host != w->s->peer[number].host || why == TCP_REFUSAL_RESET ||
+    if (number >= w->s->peers || host != w->actors[number].script.host || why == TCP_REFUSAL_RESET ||
         why == TCP_REFUSAL_SILENT || (uint16_t)(tcp_header[0] << 8 | tcp_header[1]) != tuple->src_port)
         fail(w, "a wrong ICMP message");
     events_add(&w->events, w->now + w->down[host].s.delay, EVENT_UNREACHABLE, number, NULL);
 }
 
 /* --- what the world does --- */
+
+static void live_again(struct world *w, uint32_t k);
 
 static void peer_schedule(struct world *w, uint32_t k)
 {
@@ -322,7 +333,11 @@ static void peer_sends(void *ctx, struct peer *p, const struct wire_header *h, i
     struct world *w = ctx;
     uint8_t header[WIRE_HEADER_MAX];
     uint32_t length = wire_build(header, h);
-    carry(w, &w->up[w->s->peer[p->number].host], EVENT_UP, p->number, header, length, offset, payload, gso);
+    struct actor *a = &w->actors[p->number];
+    if (a->sent_at != 0 && w->now - a->sent_at > a->silence)
+        a->silence = w->now - a->sent_at;
+    a->sent_at = w->now;
+    carry(w, &w->up[a->script.host], EVENT_UP, p->number, header, length, offset, payload, gso);
 }
 
 static void arrive_up(struct world *w, uint32_t number, struct packet *p)
@@ -339,7 +354,7 @@ static void arrive_up(struct world *w, uint32_t number, struct packet *p)
     uint8_t *at = w->batch + w->batch_used;
     w->batch_used += bytes;
     memcpy(at, p->header, p->length);
-    content_fill(at + p->length, w->s->peer[number].upstream.up_phase, p->offset, p->payload);
+    content_fill(at + p->length, p->phase, p->offset, p->payload);
     struct wire_header h;
     bool readable = wire_parse(p->header, p->length, &h) == NULL;
     if (readable)
@@ -347,9 +362,9 @@ static void arrive_up(struct world *w, uint32_t number, struct packet *p)
     if (!p->damaged && readable)
         watch_in(&a->watch, &h, p->payload);
     struct tcp_in in = {
-        .src = address(w, 1, w->s->peer[number].host),
+        .src = address(w, 1, a->script.host),
         .dst = address(w, 2, 0),
-        .host = w->s->peer[number].host,
+        .host = a->script.host,
         .seg = bytes_of(at, bytes),
         .gso_size = p->gso,
     };
@@ -367,9 +382,58 @@ static void arrive_down(struct world *w, uint32_t number, const struct packet *p
     if (wire_parse(p->header, p->length, &h) != NULL)
         return;
     peer_input(&a->peer, &h, p->payload, w->now);
-    if (a->down_done_at == 0 && peer_received(&a->peer) == w->s->peer[number].upstream.down_total)
+    if (a->down_done_at == 0 && peer_received(&a->peer) == a->script.upstream.down_total)
         a->down_done_at = w->now;
     peer_schedule(w, number);
+}
+
+/* What else may happen to an engine at any time: lies about the path, memory given back, a workstation that leaves. */
+static void meddle(struct world *w)
+{
+    struct random *r = &w->random;
+    uint32_t number = random_below(r, w->s->peers);
+    const struct actor *a = &w->actors[number];
+    struct tcp_tuple tuple = {.src = address(w, 1, a->script.host),
+                              .dst = address(w, 2, 0),
+                              .src_port = a->script.peer.src_port,
+                              .dst_port = a->script.peer.dst_port};
+    void *start;
+    w->peer = number;
+    switch (random_below(r, 3)) {
+    case 0:
+        tcp_packet_too_big(w->engine, &tuple, a->watch.iss + (uint32_t)a->watch.top - 1 - random_below(r, 3000),
+                           random_below(r, 1600), w->now);
+        break;
+    case 1:
+        while (tcp_engine_settle(w->engine, &start) > 0)
+            ;
+        break;
+    default: {
+        struct tcp_flow_info info;
+        for (uint32_t i = 0; i <= w->s->config.max_flows + 1; i++)
+            if (tcp_flow_look(w->engine, i, w->now, &info) && (info.state == NULL || info.host >= SCENARIO_HOSTS_MAX))
+                fail(w, "a flow that looks strange");
+        break;
+    }
+    }
+    if (w->s->leave_at != 0 && w->now >= w->s->start + w->s->leave_at && !w->left) {
+        w->left = true;
+        tcp_engine_reset_host(w->engine, 0, w->now);
+    }
+    if (events_next_at(&w->events) != NEVER)
+        events_add(&w->events, w->now + w->s->meddle_every, EVENT_MEDDLE, 0, NULL);
+}
+
+static void too_big(struct world *w, uint32_t number, const struct packet *p)
+{
+    const struct actor *a = &w->actors[number];
+    struct tcp_tuple tuple = {.src = address(w, 1, a->script.host),
+                              .dst = address(w, 2, 0),
+                              .src_port = a->script.peer.src_port,
+                              .dst_port = a->script.peer.dst_port};
+    struct wire_header h;
+    if (wire_parse(p->header, p->length, &h) == NULL)
+        tcp_packet_too_big(w->engine, &tuple, h.seq, w->s->path_mtu, w->now);
 }
 
 static void handle(struct world *w, const struct event *e)
@@ -389,6 +453,16 @@ static void handle(struct world *w, const struct event *e)
         peer_wake(&w->actors[e->who].peer, w->now);
         peer_schedule(w, e->who);
         break;
+    case EVENT_TOO_BIG:
+    case EVENT_MEDDLE:
+        w->given = true;
+        w->in_call = true;
+        if (e->kind == EVENT_TOO_BIG)
+            too_big(w, e->who, e->packet);
+        else
+            meddle(w);
+        w->in_call = false;
+        break;
     case EVENT_UNREACHABLE:
         peer_unreachable(&w->actors[e->who].peer, w->now);
         break;
@@ -403,6 +477,8 @@ static void handle(struct world *w, const struct event *e)
         upstream_schedule(w, e->who);
         break;
     }
+    if (e->kind == EVENT_DOWN || e->kind == EVENT_PEER)
+        live_again(w, e->who);
     events_release(&w->events, e->packet);
 }
 
@@ -410,7 +486,7 @@ static void judge(struct world *w)
 {
     const char *wrong = NULL;
     /* The look into the engine costs time with many flows, so not every turn is looked at then. */
-    if (w->turns++ % (1 + w->s->peers / 4) == 0)
+    if (w->turns++ % (1 + w->s->peers / 8) == 0)
         wrong = inspect_engine(w->engine, w->busy);
     if (wrong != NULL)
         fail(w, "inside the engine: %s", wrong);
@@ -438,6 +514,88 @@ static void turn(struct world *w)
     judge(w);
 }
 
+static bool upstream_satisfied(const struct world *w, uint32_t number)
+{
+    for (uint32_t k = w->actors[number].upstreams_before; k < w->upstream_count; k++) {
+        const struct upstream *u = &w->upstreams[k];
+        if (u->peer == number && u->taken == u->s.up_total && u->how == TCP_RELEASE_CLOSE)
+            return true;
+    }
+    return false;
+}
+
+/* The end of one connection, against its script. */
+static void judge_peer(struct world *w, uint32_t number)
+{
+    const struct actor *a = &w->actors[number];
+    const struct scenario_peer *p = &a->script;
+    static const char *const ends[] = {"nothing",   "a clean end",   "a reset", "a refusal",
+                                       "a timeout", "its own reset", "silence"};
+    /* A far end that closed without having read everything is no fault of ours; as with any TCP it may look clean. */
+    bool all_up = upstream_satisfied(w, number) || p->upstream.broken_at >= 0 || p->upstream.broken_after_eof;
+    bool all_down = peer_received(&a->peer) == p->upstream.down_total;
+    w->peer = number;
+    if (w->s->damaged)
+        return;
+    if (a->peer.end == END_CLEAN && (!all_up || !(all_down || p->upstream.eof == EOF_NEVER)))
+        fail(w, "a clean end, but %lld of %lld bytes up and %lld of %lld down", (long long)a->up_done,
+             (long long)p->peer.up_total, (long long)peer_received(&a->peer), (long long)p->upstream.down_total);
+    if (a->peer.end == END_CLEAN && all_down)
+        w->result->completed++;
+    /* FIN_WAIT_2 ends after a minute of silence, and to the engine a peer whose segments are lost is silent. */
+    bool silent = p->upstream.eof == EOF_WHEN_SENT && a->silence > 14000000 && a->peer.end == END_RESET;
+    bool may_fail = !p->completes || w->s->harsh || w->s->scarce || silent;
+    if (!may_fail && a->peer.end != END_CLEAN)
+        fail(w, "nothing was wrong, yet it ended with %s, %lld of %lld bytes up and %lld of %lld down",
+             ends[a->peer.end], (long long)a->up_done, (long long)p->peer.up_total,
+             (long long)peer_received(&a->peer), (long long)p->upstream.down_total);
+    if (w->s->perfect && a->peer.timeouts != 0)
+        fail(w, "the peer had to send again over a perfect link");
+}
+
+/* A connection from a peer's port begins. */
+static void live(struct world *w, uint32_t k)
+{
+    struct actor *a = &w->actors[k];
+    const struct scenario *s = w->s;
+    peer_free(&a->peer);
+    a->peer = (struct peer){.s = a->script.peer, .number = k, .send = peer_sends, .ctx = w};
+    a->peer.random.state = s->seed * 139 + k + a->life * 1000;
+    peer_init(&a->peer);
+    a->opens = 0;
+    a->upstreams_before = w->upstream_count;
+    a->up_done = 0;
+    a->sent_at = a->silence = 0;
+    a->watch.limits = (struct watch_limits){
+        .mtu = s->config.mtu,
+        .gso_max = s->config.gso_max,
+        .down_phase = a->script.upstream.down_phase,
+        .down_total = a->script.upstream.down_total,
+        .cut_short = a->script.upstream.eof == EOF_NEVER,
+        .rto_bound = 1200000 + 5 * s->rtt_max,
+        .v4 = s->v4,
+    };
+    peer_schedule(w, k);
+}
+
+/* The port is used again at once, by a connection with other streams; the engine may still be in TIME_WAIT (RFC 6191).
+ * Its sequence numbers stand above those of the last one, as RFC 6528's clock would have it. */
+static void live_again(struct world *w, uint32_t k)
+{
+    struct actor *a = &w->actors[k];
+    if (a->peer.state != PEER_CLOSED || a->peer.end != END_CLEAN || a->life >= w->s->lives)
+        return;
+    judge_peer(w, k);
+    a->life++;
+    a->script.peer.start_at = w->now + (a->life % 2 != 0 ? 1 : 5000000);
+    a->script.peer.iss += (uint32_t)a->peer.max + 300000;
+    a->script.peer.stall_for = 0;
+    a->script.upstream.stall_for = 0;
+    a->script.upstream.up_phase = (a->script.upstream.up_phase + 7919) % CONTENT_PERIOD;
+    a->script.upstream.down_phase = (a->script.upstream.down_phase + 6857) % CONTENT_PERIOD;
+    live(w, k);
+}
+
 static void begin(struct world *w)
 {
     const struct scenario *s = w->s;
@@ -463,31 +621,19 @@ static void begin(struct world *w)
         fail(w, "out of memory");
     memset(w->memory, 0, size);
     memset(w->upstream_wake_at, 0xff, OPENS_MAX * sizeof(*w->upstream_wake_at));
+    w->random.state = s->seed * 149;
     w->engine = tcp_engine_init(w->memory, &s->config, &ops, w, w->now);
     for (uint32_t h = 0; h < SCENARIO_HOSTS_MAX; h++) {
         w->up[h] = (struct link){.s = s->up[h], .random = {s->seed * 131 + h}};
         w->down[h] = (struct link){.s = s->down[h], .random = {s->seed * 137 + h}};
     }
     for (uint32_t k = 0; k < s->peers; k++) {
-        struct actor *a = &w->actors[k];
-        a->peer.s = s->peer[k].peer;
-        a->peer.number = k;
-        a->peer.random.state = s->seed * 139 + k;
-        a->peer.send = peer_sends;
-        a->peer.ctx = w;
-        peer_init(&a->peer);
-        a->wake_at = NEVER;
-        a->watch.limits = (struct watch_limits){
-            .mtu = s->config.mtu,
-            .gso_max = s->config.gso_max,
-            .down_phase = s->peer[k].upstream.down_phase,
-            .down_total = s->peer[k].upstream.down_total,
-            .cut_short = s->peer[k].upstream.eof == EOF_NEVER,
-            .rto_bound = 1200000 + 5 * s->rtt_max,
-            .v4 = s->v4,
-        };
-        peer_schedule(w, k);
+        w->actors[k].script = s->peer[k];
+        w->actors[k].wake_at = NEVER;
+        live(w, k);
     }
+    if (s->meddle_every != 0)
+        events_add(&w->events, w->now + s->meddle_every, EVENT_MEDDLE, 0, NULL);
 }
 
 /* Run until nobody waits for anything. */
@@ -511,42 +657,6 @@ static void go(struct world *w)
     }
 }
 
-static bool upstream_satisfied(const struct world *w, uint32_t number)
-{
-    for (uint32_t k = 0; k < w->upstream_count; k++) {
-        const struct upstream *u = &w->upstreams[k];
-        if (u->peer == number && u->taken == u->s.up_total && u->how == TCP_RELEASE_CLOSE)
-            return true;
-    }
-    return false;
-}
-
-/* The end of one connection, against its script. */
-static void judge_peer(struct world *w, uint32_t number)
-{
-    const struct scenario_peer *p = &w->s->peer[number];
-    const struct actor *a = &w->actors[number];
-    static const char *const ends[] = {"nothing",   "a clean end",   "a reset", "a refusal",
-                                       "a timeout", "its own reset", "silence"};
-    bool all_up = upstream_satisfied(w, number);
-    bool all_down = peer_received(&a->peer) == p->upstream.down_total;
-    w->peer = number;
-    if (w->s->damaged)
-        return;
-    if (a->peer.end == END_CLEAN && (!all_up || !(all_down || p->upstream.eof == EOF_NEVER)))
-        fail(w, "a clean end, but %lld of %lld bytes up and %lld of %lld down", (long long)a->up_done,
-             (long long)p->peer.up_total, (long long)peer_received(&a->peer), (long long)p->upstream.down_total);
-    if (a->peer.end == END_CLEAN && all_down)
-        w->result->completed++;
-    bool may_fail = !p->completes || w->s->harsh || w->s->scarce;
-    if (!may_fail && a->peer.end != END_CLEAN)
-        fail(w, "nothing was wrong, yet it ended with %s, %lld of %lld bytes up and %lld of %lld down",
-             ends[a->peer.end], (long long)a->up_done, (long long)p->peer.up_total,
-             (long long)peer_received(&a->peer), (long long)p->upstream.down_total);
-    if (w->s->perfect && a->peer.timeouts != 0)
-        fail(w, "the peer had to send again over a perfect link");
-}
-
 static void judge_end(struct world *w)
 {
     const char *wrong = inspect_empty(w->engine);
@@ -564,7 +674,7 @@ static void judge_end(struct world *w)
         fail(w, "%llu segments were sent again over a perfect link",
              (unsigned long long)w->result->counters.retransmits);
     const struct actor *last = &w->actors[w->s->peers - 1];
-    uint64_t syn = w->s->peer[w->s->peers - 1].peer.start_at;
+    uint64_t syn = last->script.peer.start_at;
     w->result->up_done = last->up_done_at > syn ? last->up_done_at - syn : 0;
     w->result->down_done = last->down_done_at > syn ? last->down_done_at - syn : 0;
 }
