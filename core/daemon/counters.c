@@ -43,7 +43,7 @@ size_t counters_fields(const struct counters *counters, struct log_field fields[
 
 void counters_log(const struct counters *counters)
 {
-    static struct log_site site;
+    struct log_site site = {0}; /* without a limit: somebody asked for it */
     struct log_field fields[COUNTERS_FIELDS_MAX];
     size_t n = counters_fields(counters, fields);
     log_write(&site, LOG_LEVEL_INFO, "counters", fields, n);

@@ -25,7 +25,7 @@ void counters_add_drops(struct counters *counters, const struct drops *drops);
 /* The line's fields: the totals, and every reason for a drop that struck. Returns how many of `fields` were used. */
 size_t counters_fields(const struct counters *counters, struct log_field fields[COUNTERS_FIELDS_MAX]);
 
-/* Log them as event=counters. */
+/* Log them as event=counters, however often. */
 void counters_log(const struct counters *counters);
 
 #endif

@@ -71,6 +71,9 @@ static int find_external_socket(struct work *w, struct channel_gateway_config *o
     int status = identity_reach_socket(&w->who.gateway, out->socket_directory, out->socket_name, error);
     if (status != 0)
         snprintf(w->reason, SETUP_REASON_MAX, "%s", error);
+    else if (access(w->config->socks, F_OK) != 0)
+        log_event(LOG_LEVEL_WARN, "socks", LOG_S("path", w->config->socks), LOG_E("error", errno),
+                  LOG_S("note", "nobody listens there yet: connections are refused until somebody does"));
     return status;
 }
 

@@ -40,6 +40,7 @@ struct supervisor {
     struct setup setup;
     enum state state;
     int exit_status;
+    unsigned asked;                /* counters that the gateway still owes us */
     char reason[SETUP_REASON_MAX]; /* why all is ending; empty while it runs */
     uint64_t started;              /* ms, uv_now() */
     uv_loop_t loop;
@@ -61,6 +62,7 @@ static void begin_to_end(struct supervisor *s, int exit_status, const char *reas
     snprintf(s->reason, sizeof(s->reason), "%s", reason);
     s->exit_status = exit_status;
     s->state = STATE_END_GATEWAY;
+    s->asked++; /* the gateway's last word */
     if (s->setup.gateway.pid > 0 && channel_send(s->setup.gateway.channel, CHANNEL_STOP, NULL, -1) != 0)
         child_kill(&s->setup.gateway, SIGKILL);
     go_on_ending(s);
@@ -135,7 +137,10 @@ static void on_gateway_channel(uv_poll_t *poll, int status, int events)
     if (n == -EAGAIN)
         return;
     if (n == 1 && message.type == CHANNEL_COUNTERS) {
-        counters_log(&message.counters);
+        if (s->asked > 0) {
+            s->asked--;
+            counters_log(&message.counters);
+        }
         return;
     }
     uv_poll_stop(poll);
@@ -187,8 +192,11 @@ static void on_signal(uv_signal_t *handle, int signum)
 {
     struct supervisor *s = handle->data;
     if (signum == SIGUSR1) {
-        if (s->state == STATE_RUNNING &&
-            channel_send(s->setup.gateway.channel, CHANNEL_ASK_COUNTERS, NULL, -1) != 0)
+        if (s->state != STATE_RUNNING)
+            return;
+        if (channel_send(s->setup.gateway.channel, CHANNEL_ASK_COUNTERS, NULL, -1) == 0)
+            s->asked++;
+        else
             log_event(LOG_LEVEL_WARN, "counters", LOG_S("note", "the gateway does not read its messages"));
         return;
     }

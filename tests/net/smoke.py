@@ -334,6 +334,10 @@ class Path(unittest.TestCase):
         self.gateway.inside(send_datagrams, GATEWAY, 123, 2)
         self.assertEqual(self.gateway.counters()["drop_udp"], before + 7)
 
+    def test_counters_are_told_as_often_as_they_are_asked_for(self):
+        for _ in range(60):
+            self.gateway.counters()
+
     def test_the_log_names_nobody(self):
         self.gateway.curl(f"http://{FAR}/1")
         self.gateway.inside(ask, GATEWAY, "secret.example.com")
