@@ -7,7 +7,7 @@ import re
 import subprocess
 import threading
 
-from lab import plan
+from lab import plan, proc
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -134,7 +134,7 @@ def stale_prefixes():
     found = set()
     for entry in os.listdir(_RUN) if os.path.isdir(_RUN) else ():
         match = re.fullmatch(rf"({PREFIX}(\d+))-\w+", entry)
-        if match and not os.path.exists(f"/proc/{match.group(2)}"):
+        if match and not proc.is_alive(int(match.group(2))):
             found.add(match.group(1))
     return found
 
