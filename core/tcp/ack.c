@@ -9,7 +9,8 @@
  * it comes when segments were reordered, and the window it was counted from has moved on (beyond RFC 9293 3.10.7.4). */
 static void update_window(struct flow *f, const struct segment *s)
 {
-    if (seq_le(s->ack, f->snd_una) && !seq_lt(f->snd_wl1, s->seq) && !(f->snd_wl1 == s->seq && seq_le(f->snd_wl2, s->ack)))
+    if (seq_le(s->ack, f->snd_una) && !seq_lt(f->snd_wl1, s->seq) &&
+        !(f->snd_wl1 == s->seq && seq_le(f->snd_wl2, s->ack)))
         return;
     f->snd_wnd = (uint32_t)s->window << f->snd_shift;
     f->snd_wnd_max = u32_max(f->snd_wnd_max, f->snd_wnd);
@@ -20,17 +21,14 @@ static void update_window(struct flow *f, const struct segment *s)
 static void take_sample(const struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
     if (f->flags & FLOW_RTT_TIMED) {
-        if (seq_ge(s->ack, f->rtt_seq)) {
-            f->flags &= ~(uint32_t)FLOW_RTT_TIMED;
-            rtt_sample(f, (uint32_t)e->now - f->rtt_at);
-        }
-        return;
-    }
-    /* After a retransmission only the echoed timestamp tells which copy was answered (RFC 7323 4.1). */
-    if (s->has_ts && s->tsecr != 0) {
-        uint32_t ms = e->now_ms + f->ts_offset - s->tsecr;
-        if (ms <= RTO_MAX)
-            rtt_sample(f, u32_max(ms, 1) * 1000);
+        if (seq_lt(s->ack, f->rtt_seq))
+            return;
+        f->flags &= ~(uint32_t)FLOW_RTT_TIMED;
+        rtt_sample(f, (uint32_t)e->now - f->rtt_at);
+        f->backoff = 0;
+    } else if ((f->flags & FLOW_TS) && rtt_echo(e, f, s->tsecr)) {
+        /* After a retransmission only the echoed timestamp tells which copy was answered (RFC 7323 4.1). */
+        f->backoff = 0;
     }
 }
 
@@ -88,7 +86,7 @@ static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *
     f->rexmit_nxt = seq_max(f->rexmit_nxt, f->snd_una);
     f->lost_edge = seq_max(f->lost_edge, f->snd_una);
     board_prune(e, f);
-    f->backoff = 0;
+    f->retries = 0;
     f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_PROBED | FLOW_ICMP_MTU);
 
     if (f->flags & (FLOW_RECOVERY | FLOW_LOSS)) {

@@ -19,8 +19,8 @@ static uint32_t beta(uint32_t bytes)
 void congestion_init(struct flow *f)
 {
     uint32_t mss = f->snd_mss;
-    /* RFC 6928: min(10 * MSS, max(2 * MSS, 14600)); one segment if the SYN-ACK was lost (RFC 5681 3.1). */
-    f->cwnd = (f->flags & FLOW_SYN_AGAIN) ? mss : u32_min(10 * mss, u32_max(2 * mss, 14600));
+    /* RFC 6928 2: min(10 * MSS, max(2 * MSS, 14600)); one segment if the SYN-ACK was sent more than twice. */
+    f->cwnd = f->backoff > 1 ? mss : u32_min(10 * mss, u32_max(2 * mss, 14600));
     f->ssthresh = UINT32_MAX;
     f->cubic_max = 0;
     f->cubic_epoch = 0;
@@ -108,7 +108,7 @@ void congestion_timeout(const struct tcp_engine *e, struct flow *f, uint32_t fli
 {
     (void)e;
     /* ssthresh falls once for a series of timeouts, not with each (RFC 5681 3.1). */
-    if (f->backoff == 0)
+    if (f->retries == 0)
         reduce(f, flight);
     f->cwnd = f->snd_mss;
 }

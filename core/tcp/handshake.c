@@ -39,7 +39,7 @@ static void note_syn(struct tcp_engine *e, struct flow *f, const struct segment 
     }
     if (s->sack_permitted)
         f->flags |= FLOW_SACK;
-    f->snd_shift = s->has_wscale ? s->wscale : 0;
+    f->snd_shift = s->has_wscale ? s->wscale & 15u : 0;
     f->rcv_shift = s->has_wscale ? RCV_SHIFT : 0;
     f->snd_mss = (uint16_t)mss;
     f->rcv_mss = MSS_DEFAULT_V4;
@@ -151,10 +151,13 @@ bool handshake_complete(struct tcp_engine *e, struct flow *f, const struct segme
     f->snd_wl1 = s->seq;
     f->snd_wl2 = s->ack;
     f->flags &= ~(uint32_t)FLOW_RTO_ARMED;
-    f->backoff = 0;
     if (!(f->flags & FLOW_SYN_AGAIN))
         rtt_sample(f, (uint32_t)e->now - f->rtt_at);
+    else if (s->has_ts)
+        rtt_echo(e, f, s->tsecr);
     congestion_init(f);
+    f->backoff = 0;
+    f->retries = 0;
     f->flags |= FLOW_READABLE; /* a server that speaks first may have spoken already */
     if (!(f->flags & FLOW_UP_HELD)) {
         f->flags &= ~(uint32_t)FLOW_READABLE;

@@ -19,15 +19,16 @@
 #define RCV_WINDOW_MAX (65535u << RCV_SHIFT) /* bytes */
 #define SND_QUEUE_MAX (1u << 20)             /* bytes of one flow's send queue */
 #define RTO_INITIAL 1000u                    /* ms (RFC 6298 2.1) */
-#define RTO_MIN 200u                         /* ms; the RFC's 1 s is for coarse clocks, everybody's is this */
-#define RTO_MAX 60000u                       /* ms (RFC 6298 2.5) */
-#define DATA_RETRIES 15u                     /* timeouts in a row before a flow is given up; past R2 of 100 s */
-#define SYN_RETRIES 5u                       /* SYN-ACKs sent again: 1+2+4+8+16+32 s in all */
-#define QUICK_ACKS 16u                       /* ACKs not delayed, until the first data of ours */
-#define DELAYED_ACK 40u                      /* ms */
-#define TIME_WAIT_MS 60000u                  /* 2 MSL, with Linux's MSL */
-#define FIN_WAIT_2_MS 60000u                 /* silence allowed in FIN_WAIT_2 */
-#define MEMORY_RETRY 20u                     /* ms until a flow that found no chunk looks again */
+#define RTO_AFTER_LOSS 3000u                 /* ms, when the SYN-ACK was lost and gave no sample (RFC 6298 5.7) */
+#define RTO_SLACK 200u       /* ms added to SRTT at least: a receiver may wait so long with its ACK */
+#define RTO_MAX 60000u       /* ms (RFC 6298 2.5) */
+#define DATA_RETRIES 15u     /* timeouts in a row before a flow is given up; past R2 of 100 s */
+#define SYN_RETRIES 5u       /* SYN-ACKs sent again: 1+2+4+8+16+32 s in all */
+#define QUICK_ACKS 16u       /* ACKs not delayed, until the first data of ours */
+#define DELAYED_ACK 40u      /* ms */
+#define TIME_WAIT_MS 60000u  /* 2 MSL, with Linux's MSL */
+#define FIN_WAIT_2_MS 60000u /* silence allowed in FIN_WAIT_2 */
+#define MEMORY_RETRY 20u     /* ms until a flow that found no chunk looks again */
 
 #define GATHER_SLOTS 8u
 #define GATHER_IOV 64u
@@ -204,6 +205,8 @@ void congestion_idle(const struct tcp_engine *e, struct flow *f);
 
 /* rtt.c: RFC 6298 */
 void rtt_sample(struct flow *f, uint32_t us);
+/* A sample from the echo of one of our timestamps. False if it cannot be one. */
+bool rtt_echo(const struct tcp_engine *e, struct flow *f, uint32_t tsecr);
 uint32_t rtt_rto(const struct flow *f); /* ms, without backoff */
 
 /* timer.c */

@@ -19,11 +19,21 @@ void rtt_sample(struct flow *f, uint32_t us)
     f->srtt = f->srtt - f->srtt / 8 + us;
 }
 
+bool rtt_echo(const struct tcp_engine *e, struct flow *f, uint32_t tsecr)
+{
+    uint32_t ms = e->now_ms + f->ts_offset - tsecr;
+    if (tsecr == 0 || ms > RTO_MAX)
+        return false;
+    rtt_sample(f, u32_max(ms, 1) * 1000);
+    return true;
+}
+
 uint32_t rtt_rto(const struct flow *f)
 {
     if (f->srtt == 0)
-        return RTO_INITIAL;
-    /* 4 * RTTVAR, at least a clock tick of 1 ms. */
-    uint32_t ms = (f->srtt / 8 + u32_max(f->rttvar, 1000) + 999) / 1000;
-    return u32_min(u32_max(ms, RTO_MIN), RTO_MAX);
+        return (f->flags & FLOW_SYN_AGAIN) ? RTO_AFTER_LOSS : RTO_INITIAL;
+    /* SRTT + max(G, 4 * RTTVAR), with Linux's 200 ms where the RFC has the clock's granularity G, in place of a least
+     * RTO of 1 s. */
+    uint32_t ms = (f->srtt / 8 + u32_max(f->rttvar, RTO_SLACK * 1000u) + 999) / 1000;
+    return u32_min(ms, RTO_MAX);
 }

@@ -14,6 +14,7 @@
 #define GSO_MSS_MIN 128u        /* below it, super-segments are not worth their header */
 #define PERSIST_GIVE_UP 900000u /* ms of probing without any answer */
 #define ORPHAN_RETRIES 8u       /* timeouts in a row once nobody waits for the answer */
+#define BACKOFF_MAX 10u         /* doublings; the RTO's upper bound comes before */
 #define PROBE_MIN 10u           /* ms, shortest tail loss probe timeout */
 #define PROBE_DELAYED_ACK 200u  /* ms, for a receiver that waits before it acknowledges a lone segment */
 
@@ -236,7 +237,7 @@ void send_arm(struct tcp_engine *e, struct flow *f)
     bool shut = f->snd_wnd == 0 && f->snd_queued > 0;
     if ((f->flags & FLOW_RTO_ARMED) && !((f->flags & FLOW_PERSIST) && flight(f) > 0 && !shut))
         return;
-    uint32_t rto = u32_min(rtt_rto(f) << u32_min(f->backoff, 10), RTO_MAX);
+    uint32_t rto = u32_min(rtt_rto(f) << f->backoff, RTO_MAX);
     f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED);
     if (flight(f) == 0 || shut) {
         bool blocked = unsent(f) > 0 || ((f->flags & FLOW_READABLE) && window_from(f, f->snd_nxt) > 0);
@@ -256,10 +257,8 @@ void send_arm(struct tcp_engine *e, struct flow *f)
         f->srtt != 0) {
         uint32_t pto = 2 * (f->srtt / 8000) + 2;
         pto = u32_max(flight(f) <= f->snd_mss ? pto + PROBE_DELAYED_ACK : pto, PROBE_MIN);
-        if (pto < rto) {
-            f->flags |= FLOW_TLP_ARMED;
-            f->rto_at = e->now_ms + pto;
-        }
+        f->flags |= FLOW_TLP_ARMED;
+        f->rto_at = e->now_ms + u32_min(pto, rto);
     }
     timer_arm(e, f);
 }
@@ -273,8 +272,7 @@ static void persist_timeout(struct tcp_engine *e, struct flow *f)
         return;
     }
     if (unsent(f) > 0 || flight(f) > 0) {
-        if (f->backoff < 10)
-            f->backoff++;
+        f->backoff = (uint8_t)u32_min(f->backoff + 1u, BACKOFF_MAX);
         if (f->snd_wnd == 0 || flight(f) > 0) {
             if (flight(f) == 0)
                 f->snd_nxt++;
@@ -301,7 +299,10 @@ static void tail_probe(struct tcp_engine *e, struct flow *f)
     if (gone)
         return;
     if (f->snd_nxt == before) {
-        uint32_t len = u32_min(flight(f), emit_mss(e, f));
+        /* The last segment again: what is left of the flight when it is cut into full ones, and the FIN. */
+        uint32_t fin = (f->flags & FLOW_FIN_SENT) != 0;
+        uint32_t data = flight(f) - fin;
+        uint32_t len = fin + (data > 0 ? (data - 1) % emit_mss(e, f) + 1 : 0);
         resend_range(e, f, f->snd_nxt - len, len);
     }
     send_arm(e, f);
@@ -326,7 +327,7 @@ void send_timeout(struct tcp_engine *e, struct flow *f)
         return;
     }
     bool orphan = f->state == FLOW_LAST_ACK || f->state == FLOW_CLOSING;
-    if (f->backoff >= (orphan ? ORPHAN_RETRIES : DATA_RETRIES)) {
+    if (f->retries >= (orphan ? ORPHAN_RETRIES : DATA_RETRIES)) {
         close_reset(e, f);
         return;
     }
@@ -337,7 +338,8 @@ void send_timeout(struct tcp_engine *e, struct flow *f)
             f->snd_mss = f->pmtu_mss;
     }
     congestion_timeout(e, f, flight(f));
-    f->backoff++;
+    f->retries++;
+    f->backoff = (uint8_t)u32_min(f->backoff + 1u, BACKOFF_MAX);
     f->dup_acks = 0;
     f->flags &= ~(uint32_t)FLOW_RECOVERY;
     f->flags |= FLOW_LOSS;
