@@ -11,7 +11,8 @@ from scenario import check, plan, scenario
 def sigusr1_tells_the_counters(run):
     before = run.gateway.counters()
     check(before["flows"] == before["active"] == 0, f"at the start: {before}")
-    run.curl("-o", "/dev/null", f"http://{plan.WEB}/bytes/100000")
+    # A server that keeps the connection alive would make the flow wait for half_close_timeout.
+    run.curl("-H", "Connection: close", "-o", "/dev/null", f"http://{plan.WEB}/bytes/100000")
     peer = run.connect(plan.WEB, plan.ECHO)
     peer.sendall(b"x" * 1000)
     check(len(peer.recv(1000, socket.MSG_WAITALL)) == 1000, "the echo was short")
