@@ -2,6 +2,7 @@
 #include "daemon/gateway.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -239,11 +240,8 @@ static int init_tables(struct gateway *g)
 static int init_upstream(struct gateway *g)
 {
     const struct channel_gateway_config *c = g->config;
-    char path[CONFIG_SOCKET_MAX + 16];
-    size_t n = strlen(c->socket_directory);
-    memcpy(path, c->socket_directory, n);
-    path[n] = '/';
-    strcpy(path + n + 1, c->socket_name);
+    char path[2 * CONFIG_SOCKET_MAX];
+    snprintf(path, sizeof(path), "%s/%s", c->socket_directory, c->socket_name);
     struct socks_upstream_config config = {
         .path = path,
         .max_flows = c->flows,
