@@ -23,8 +23,11 @@ static void take_sample(const struct tcp_engine *e, struct flow *f, const struct
     if (f->flags & FLOW_RTT_TIMED) {
         if (seq_lt(s->ack, f->rtt_seq))
             return;
-        f->flags &= ~(uint32_t)FLOW_RTT_TIMED;
         rtt_sample(f, (uint32_t)e->now - f->rtt_at);
+        /* A round trip is over. */
+        bool limited = (f->flags & FLOW_LIMITED) != 0;
+        f->flags &= ~(uint32_t)(FLOW_RTT_TIMED | FLOW_LIMITED | FLOW_WAS_LIMITED);
+        f->flags |= limited ? FLOW_WAS_LIMITED : 0;
         f->backoff = 0;
     } else if ((f->flags & FLOW_TS) && rtt_echo(e, f, s->tsecr)) {
         /* After a retransmission only the echoed timestamp tells which copy was answered (RFC 7323 4.1). */
@@ -73,10 +76,8 @@ static void leave_recovery(struct flow *f)
 /* New data is acknowledged. False if the flow is gone. */
 static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
-    uint32_t flight = f->snd_nxt - f->snd_una;
     uint32_t acked = s->ack - f->snd_una;
     uint32_t data = u32_min(acked, f->snd_queued);
-    bool limited = f->cwnd < f->ssthresh ? flight >= f->cwnd / 2 : flight + 2u * f->snd_mss >= f->cwnd;
 
     take_sample(e, f, s);
     queue_drop(e, f, data);
@@ -102,7 +103,7 @@ static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *
         f->dup_acks = 0;
     }
     if (!(f->flags & FLOW_RECOVERY))
-        congestion_acked(e, f, data, limited);
+        congestion_acked(e, f, data, (f->flags & (FLOW_LIMITED | FLOW_WAS_LIMITED | FLOW_LOSS)) != 0);
     if ((f->flags & FLOW_FIN_SENT) && f->snd_una == f->snd_nxt)
         close_fin_acked(e, f);
     return f->state != FLOW_FREE && f->state != FLOW_TIME_WAIT;

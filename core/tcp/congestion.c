@@ -69,7 +69,6 @@ static uint32_t cubic_target(const struct tcp_engine *e, const struct flow *f)
 
 void congestion_acked(const struct tcp_engine *e, struct flow *f, uint32_t bytes, bool limited)
 {
-    /* A window that was not used says nothing about the path (RFC 9438 4.2.1, RFC 7661). */
     if (!limited || f->cwnd >= CWND_MAX)
         return;
     if (f->cwnd < f->ssthresh) {

@@ -54,29 +54,31 @@ enum flow_state {
 
 /* What is independent of the state. */
 enum flow_flag {
-    FLOW_TS = 1 << 0,         /* timestamps agreed */
-    FLOW_SACK = 1 << 1,       /* SACK agreed */
-    FLOW_UP_HELD = 1 << 2,    /* open() succeeded and release() is owed */
-    FLOW_UP_OPEN = 1 << 3,    /* the upstream is connected */
-    FLOW_READABLE = 1 << 4,   /* read() may return something: not -EAGAIN since the last event */
-    FLOW_UP_EOF = 1 << 5,     /* read() returned 0: a FIN follows the queue */
-    FLOW_UP_DEAD = 1 << 6,    /* write() failed: what the workstation sends has nowhere to go */
-    FLOW_LISTED = 1 << 7,     /* on the turn's list */
-    FLOW_ACK_NOW = 1 << 8,    /* an ACK is owed at the end of the turn */
-    FLOW_ACK_LATER = 1 << 9,  /* an ACK is owed at ack_at */
-    FLOW_RTO_ARMED = 1 << 10, /* rto_at holds (retransmission, persist or SYN-ACK) */
-    FLOW_RTT_TIMED = 1 << 11, /* rtt_seq, rtt_at hold */
-    FLOW_FIN_SENT = 1 << 12,  /* snd_nxt counts a FIN */
-    FLOW_RECOVERY = 1 << 13,  /* fast recovery until snd_una reaches recover (RFC 6675) */
-    FLOW_LOSS = 1 << 14,      /* after a timeout, until snd_una reaches recover */
-    FLOW_PERSIST = 1 << 15,   /* the timer runs for a zero window, not for loss */
-    FLOW_PROBED = 1 << 16,    /* a tail loss probe was sent and nothing was heard since */
-    FLOW_WAIT_ROOM = 1 << 17, /* the last write was short: tcp_upstream_writable() will come */
-    FLOW_ICMP_MTU = 1 << 18,  /* pmtu_mss holds: a "packet too big" waits for confirmation (RFC 5927 7.2) */
-    FLOW_TLP_ARMED = 1 << 19, /* the timer that is armed is a probe timeout, not the RTO */
-    FLOW_PENDING = 1 << 20,   /* counted as connecting, against the quotas */
-    FLOW_RCV_FIN = 1 << 21,   /* rcv_fin holds: the workstation's FIN came ahead of data that is missing */
-    FLOW_SYN_AGAIN = 1 << 22, /* the SYN-ACK was sent more than once (RFC 6298 5.7) */
+    FLOW_TS = 1 << 0,           /* timestamps agreed */
+    FLOW_SACK = 1 << 1,         /* SACK agreed */
+    FLOW_UP_HELD = 1 << 2,      /* open() succeeded and release() is owed */
+    FLOW_UP_OPEN = 1 << 3,      /* the upstream is connected */
+    FLOW_READABLE = 1 << 4,     /* read() may return something: not -EAGAIN since the last event */
+    FLOW_UP_EOF = 1 << 5,       /* read() returned 0: a FIN follows the queue */
+    FLOW_UP_DEAD = 1 << 6,      /* write() failed: what the workstation sends has nowhere to go */
+    FLOW_LISTED = 1 << 7,       /* on the turn's list */
+    FLOW_ACK_NOW = 1 << 8,      /* an ACK is owed at the end of the turn */
+    FLOW_ACK_LATER = 1 << 9,    /* an ACK is owed at ack_at */
+    FLOW_RTO_ARMED = 1 << 10,   /* rto_at holds (retransmission, persist or SYN-ACK) */
+    FLOW_RTT_TIMED = 1 << 11,   /* rtt_seq, rtt_at hold */
+    FLOW_FIN_SENT = 1 << 12,    /* snd_nxt counts a FIN */
+    FLOW_RECOVERY = 1 << 13,    /* fast recovery until snd_una reaches recover (RFC 6675) */
+    FLOW_LOSS = 1 << 14,        /* after a timeout, until snd_una reaches recover */
+    FLOW_PERSIST = 1 << 15,     /* the timer runs for a zero window, not for loss */
+    FLOW_PROBED = 1 << 16,      /* a tail loss probe was sent and nothing was heard since */
+    FLOW_WAIT_ROOM = 1 << 17,   /* the last write was short: tcp_upstream_writable() will come */
+    FLOW_ICMP_MTU = 1 << 18,    /* pmtu_mss holds: a "packet too big" waits for confirmation (RFC 5927 7.2) */
+    FLOW_TLP_ARMED = 1 << 19,   /* the timer that is armed is a probe timeout, not the RTO */
+    FLOW_PENDING = 1 << 20,     /* counted as connecting, against the quotas */
+    FLOW_RCV_FIN = 1 << 21,     /* rcv_fin holds: the workstation's FIN came ahead of data that is missing */
+    FLOW_SYN_AGAIN = 1 << 22,   /* the SYN-ACK was sent more than once (RFC 6298 5.7) */
+    FLOW_LIMITED = 1 << 23,     /* cwnd was used up, or nearly, since the last round trip sample */
+    FLOW_WAS_LIMITED = 1 << 24, /* and between the two samples before */
 };
 
 #define FLOW_CHALLENGES 10u /* challenge ACKs a flow may send at once; one more each 100 ms */

@@ -149,8 +149,10 @@ static void synchronised(struct tcp_engine *e, struct flow *f, const struct tcp_
         if (!handshake_complete(e, f, s))
             return;
     } else {
-        note_timestamp(e, f, s);
-        if (!ack_input(e, f, s) || f->state == FLOW_TIME_WAIT)
+        if (!ack_input(e, f, s))
+            return;
+        note_timestamp(e, f, s); /* not before the ACK is found good, or anybody could set it */
+        if (f->state == FLOW_TIME_WAIT)
             return;
     }
     if (f->state == FLOW_ESTABLISHED || f->snd_queued > 0)

@@ -162,6 +162,14 @@ static void fin_sent(struct tcp_engine *e, struct flow *f)
     timer_arm(e, f);
 }
 
+/* A window that was not used says nothing about the path, and does not grow (RFC 9438 4.2.1, RFC 7661). */
+static void note_limited(struct flow *f)
+{
+    uint32_t used = flight(f);
+    if (f->cwnd < f->ssthresh ? 2 * used > f->cwnd : used + f->snd_mss > f->cwnd)
+        f->flags |= FLOW_LIMITED;
+}
+
 /* Send what is new. Returns true if the budget ended it; *gone if the flow ended. */
 static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, bool *gone)
 {
@@ -194,6 +202,7 @@ static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, boo
         bool fin = !more && fin_due(f);
         emit_data(e, f, f->snd_nxt, len, fin, !more);
         sent_new(e, f, len);
+        note_limited(f);
         if (fin)
             fin_sent(e, f);
         (*frames)--;
