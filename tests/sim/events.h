@@ -24,7 +24,7 @@ struct packet {
     int64_t offset;   /* in the stream, of the first byte of payload */
     uint32_t payload; /* bytes */
     uint32_t length;  /* of the header */
-    uint32_t phase; /* of the stream it belongs to */
+    uint32_t phase;   /* of the stream it belongs to */
     uint16_t gso;
     bool damaged;
     uint8_t header[WIRE_HEADER_MAX];

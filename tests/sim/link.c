@@ -18,6 +18,9 @@ uint64_t link_carry(struct link *link, uint32_t bytes, uint64_t now)
         }
         at = link->free_at = start + (uint64_t)bytes * 1000000 / s->rate;
     }
+    if (now - link->used_at > 300000)
+        link->losing = false; /* a burst is over by then */
+    link->used_at = now;
     link->losing = chance(link, link->losing ? s->burst_loss : s->loss);
     if (link->losing) {
         link->lost++;

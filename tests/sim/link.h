@@ -31,6 +31,7 @@ struct link {
     struct random random;
     uint64_t free_at; /* when the last packet is on the wire */
     uint64_t last_at; /* latest arrival of those that keep the order */
+    uint64_t used_at; /* when the last packet was sent */
     bool losing;
     uint64_t lost;
 };

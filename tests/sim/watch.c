@@ -35,7 +35,9 @@ void watch_in(struct watch *w, const struct wire_header *h, uint32_t payload)
         return;
     if (ack > w->acked) {
         w->acked = ack;
-        w->silences = 0;
+        /* Without timestamps only what was never sent twice ends a backoff (RFC 6298 3, 5.5). */
+        if (w->ts || !w->ever_again)
+            w->silences = 0;
     }
     int64_t edge = ack + ((int64_t)h->window << (w->engine_shift == UINT8_MAX ? 0 : w->peer_shift));
     if (edge > w->edge)
@@ -49,11 +51,12 @@ static const char *syn_ack(struct watch *w, const struct wire_header *h)
         return "a SYN with other flags than ACK";
     if (w->syn_acked && h->seq == w->iss && h->ack == w->irs + 1)
         return h->window < 65535 && 1 + (int64_t)h->window < w->offered ? "a SYN-ACK with a smaller window" : NULL;
-    if (w->limits.mtu - (w->limits.v4 ? 40u : 60u) < h->mss || h->mss == 0)
+    if (w->next.mtu - (w->next.v4 ? 40u : 60u) < h->mss || h->mss == 0)
         return "an MSS that the link does not carry";
     if (h->has_ts != w->ts || h->sack_permitted != w->sack || (h->wscale >= 0 && !w->peer_wscale))
         return "an option in the SYN-ACK that was not offered, or not one that was";
     int64_t edge = w->syn_acked ? 1 + 65535 : w->edge;
+    w->limits = w->next;
     w->syn_acked = true;
     w->iss = h->seq;
     w->irs = h->ack - 1;
@@ -68,6 +71,7 @@ static const char *syn_ack(struct watch *w, const struct wire_header *h)
     w->fin = -1;
     w->tsval = h->tsval;
     w->silences = 0;
+    w->ever_again = false;
     return NULL;
 }
 
@@ -192,6 +196,7 @@ const char *watch_out(struct watch *w, const struct wire_header *h, const struct
     int64_t end = seq + payload + fin;
     if (end <= w->top) {
         w->retransmits++;
+        w->ever_again = true;
         if (seq <= w->acked)
             w->silences++;
     } else {

@@ -27,8 +27,8 @@ struct watch_limits {
 };
 
 struct watch {
-    struct watch_limits limits;
-    bool syn_acked; /* the rest holds */
+    struct watch_limits limits, next; /* of this connection, and of the one whose SYN-ACK is to come */
+    bool syn_acked;                   /* the rest holds */
 
     uint32_t iss, irs;     /* of the engine, of the peer */
     struct ranges arrived; /* offsets of the peer that the engine was given */
@@ -45,6 +45,7 @@ struct watch {
 
     uint64_t sent_at;  /* us, when the engine last sent something that is to be acknowledged */
     uint32_t silences; /* timeouts in a row */
+    bool ever_again;   /* something was sent twice */
     uint64_t retransmits;
 };
 

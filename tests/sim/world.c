@@ -48,9 +48,9 @@ struct world {
     uint32_t *by_flow; /* upstream of a flow slot, 1 + number */
     uint8_t *batch;    /* payload of the segments of this turn */
     size_t batch_used;
-    bool busy;     /* tcp_flush() has more to do */
-    bool given;    /* the engine was given something since the last flush */
-    bool in_call;  /* inside the engine */
+    bool busy;    /* tcp_flush() has more to do */
+    bool given;   /* the engine was given something since the last flush */
+    bool in_call; /* inside the engine */
     struct random random;
     bool left;     /* the workstation that leaves has left */
     uint32_t peer; /* the one that was last dealt with, for messages */
@@ -155,7 +155,8 @@ static int op_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tup
     struct world *w = world_of(ctx);
     uint32_t number = (tuple->src_port - 1024u) / 7;
     if (number >= w->s->peers || w->actors[number].peer.s.src_port != tuple->src_port ||
-        (w->actors[number].peer.s.dst_port != tuple->dst_port && !w->s->damaged) || host != w->actors[number].script.host)
+        (w->actors[number].peer.s.dst_port != tuple->dst_port && !w->s->damaged) ||
+        host != w->actors[number].script.host)
         fail(w, "opened an upstream for a connection that nobody made");
     struct actor *a = &w->actors[number];
     const struct scenario_peer *p = &a->script;
@@ -280,7 +281,8 @@ static int op_emit(void *ctx, struct tcp_out *out)
         return -ENOBUFS;
     uint32_t each = out->gso_size != 0 ? out->gso_size : out->payload_len;
     uint32_t at = 0;
-    bool whole = a->script.peer.gso != 0 && out->gso_size != 0; /* a link that does not cut */
+    /* A link that does not cut; a smaller path would have to. */
+    bool whole = a->script.peer.gso != 0 && out->gso_size != 0 && w->s->path_mtu == 0;
     if (whole)
         each = out->payload_len;
     do {
@@ -411,7 +413,8 @@ static void meddle(struct world *w)
     default: {
         struct tcp_flow_info info;
         for (uint32_t i = 0; i <= w->s->config.max_flows + 1; i++)
-            if (tcp_flow_look(w->engine, i, w->now, &info) && (info.state == NULL || info.host >= SCENARIO_HOSTS_MAX))
+            if (tcp_flow_look(w->engine, i, w->now, &info) &&
+                (info.state == NULL || info.host >= SCENARIO_HOSTS_MAX))
                 fail(w, "a flow that looks strange");
         break;
     }
@@ -566,7 +569,7 @@ static void live(struct world *w, uint32_t k)
     a->upstreams_before = w->upstream_count;
     a->up_done = 0;
     a->sent_at = a->silence = 0;
-    a->watch.limits = (struct watch_limits){
+    a->watch.next = (struct watch_limits){
         .mtu = s->config.mtu,
         .gso_max = s->config.gso_max,
         .down_phase = a->script.upstream.down_phase,
