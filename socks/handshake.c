@@ -236,8 +236,10 @@ int socks_reply_feed(struct socks_reply *reply, const uint8_t *data, size_t n, s
 
 /*
  * What the codes mean in Tor's mouth, and what TCP can say for it. ICMP reaches a connecting application as
- * EHOSTUNREACH or ENETUNREACH at once; RST as ECONNREFUSED. RST is kept for what is known to be a closed port, so
- * that a port scan tells the truth. Silence makes the workstation try again by itself.
+ * EHOSTUNREACH or ENETUNREACH at once; RST as ECONNREFUSED. RST is kept for a closed port, so that a port scan tells
+ * the truth, and for the general failure, as exits often have no better word for a closed port: Tor 0.4.9 asks for the
+ * error of a refused connect after it is gone (connection_edge_end_errno()) and ends the stream with MISC. Silence
+ * makes the workstation try again by itself.
  */
 static const struct {
     uint8_t code;
@@ -245,8 +247,8 @@ static const struct {
     const char *name;
 } codes[SOCKS_CODE_COUNT] = {
     {SOCKS_SUCCEEDED, TCP_REFUSAL_RESET, "succeeded"},
-    /* The circuit was destroyed, a relay out of resources or faulty, Tor not ready: nothing is known of it. */
-    {SOCKS_GENERAL_FAILURE, TCP_REFUSAL_NET, "failure"},
+    /* A closed port that the exit has no word for; or the circuit was destroyed, or a relay is faulty. */
+    {SOCKS_GENERAL_FAILURE, TCP_REFUSAL_RESET, "failure"},
     /* The exit policies, or our own Tor's configuration, do not allow this address or port. */
     {SOCKS_NOT_ALLOWED, TCP_REFUSAL_PROHIBITED, "not-allowed"},
     {SOCKS_NET_UNREACHABLE, TCP_REFUSAL_NET, "net-unreachable"},

@@ -54,9 +54,8 @@ static const struct {
     const char *name;
     const char *value;
 } fixed[] = {
-    /* No way in but the SOCKS socket and the inherited control connection. */
-    {"--ControlPort", "0"},
-    {"--/ControlSocket", NULL},
+    /* No way in but the SOCKS socket and the inherited control connection. (A control listener is the operator's to
+     * have, for tools on the host: the gateway process has neither a route nor a path to it.) */
     {"--TransPort", "0"},
     {"--NATDPort", "0"},
     {"--DNSPort", "0"},

@@ -316,13 +316,13 @@ static void the_codes_become_what_the_workstation_can_act_on(void **state)
     assert_int_equal(socks_code_refusal(SOCKS_NET_UNREACHABLE), TCP_REFUSAL_NET);
     assert_int_equal(socks_code_refusal(SOCKS_NOT_ALLOWED), TCP_REFUSAL_PROHIBITED);
     assert_int_equal(socks_code_refusal(SOCKS_TTL_EXPIRED), TCP_REFUSAL_SILENT);
-    assert_int_equal(socks_code_refusal(SOCKS_GENERAL_FAILURE), TCP_REFUSAL_NET);
+    assert_int_equal(socks_code_refusal(SOCKS_GENERAL_FAILURE), TCP_REFUSAL_RESET);
     assert_int_equal(socks_code_refusal(SOCKS_ONION_BAD_ADDRESS), TCP_REFUSAL_HOST);
     assert_int_equal(socks_code_refusal(SOCKS_ONION_NO_AUTH), TCP_REFUSAL_PROHIBITED);
     assert_int_equal(socks_code_refusal(SOCKS_ONION_INTRO_TIMEOUT), TCP_REFUSAL_SILENT);
     assert_int_equal(socks_code_refusal(0x77), TCP_REFUSAL_NET);
     for (unsigned code = 1; code < 256; code++)
-        if (code != SOCKS_CONNECTION_REFUSED) /* only a closed port is said to be one */
+        if (code != SOCKS_CONNECTION_REFUSED && code != SOCKS_GENERAL_FAILURE) /* what may be a closed port */
             assert_int_not_equal(socks_code_refusal((uint8_t)code), TCP_REFUSAL_RESET);
 }
 

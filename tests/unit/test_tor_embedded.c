@@ -75,7 +75,7 @@ static void write_torrc(void)
 {
     FILE *f = fopen(torrc, "w");
     assert_non_null(f);
-    fputs("SocksPort 127.0.0.1:19050\nControlPort 127.0.0.1:19051\nDNSPort 127.0.0.1:19053\n"
+    fputs("SocksPort 127.0.0.1:19050\nDNSPort 127.0.0.1:19053\n"
           "TransPort 127.0.0.1:19040\nHTTPTunnelPort 127.0.0.1:19080\nNATDPort 127.0.0.1:19041\n"
           "UseDefaultFallbackDirs 0\nRunAsDaemon 1\nUser nobody\nSafeLogging 0\nLog debug "
           "stdout\nMaxCircuitDirtiness 77\n",
@@ -83,7 +83,7 @@ static void write_torrc(void)
     fputs(
         "ORPort 127.0.0.1:19001\nDirPort 127.0.0.1:19030\nExtORPort 127.0.0.1:19002\nMetricsPort 127.0.0.1:19035\n",
         f);
-    fprintf(f, "ControlSocket %s/control\nPidFile %s/pid\n", base, base);
+    fprintf(f, "PidFile %s/pid\n", base);
     fputs("DirAuthority nobody orport=1 v3ident=0123456789012345678901234567890123456789 127.0.0.1:1 "
           "ABCDEF0123ABCDEF0123ABCDEF0123ABCDEF0123\n",
           f);
@@ -188,20 +188,18 @@ static void the_control_descriptor_needs_no_authentication(void **state)
 static void the_torrc_opens_no_door(void **state)
 {
     (void)state;
-    static const char *const off[] = {"ControlPort=0\n", "DNSPort=0\n",   "TransPort=0\n",   "HTTPTunnelPort=0\n",
-                                      "NATDPort=0\n",    "ExtORPort=0\n", "SafeLogging=1\n", "RunAsDaemon=0\n",
-                                      "ClientOnly=1\n",  "GroupWritable"};
-    command(WHAT_CONFIG,
-            "GETCONF ControlPort ControlSocket DNSPort TransPort HTTPTunnelPort NATDPort SocksPort User "
-            "ORPort DirPort ExtORPort MetricsPort SafeLogging RunAsDaemon PidFile Log ClientOnly");
+    static const char *const off[] = {"DNSPort=0\n",     "TransPort=0\n",  "HTTPTunnelPort=0\n",
+                                      "NATDPort=0\n",    "ExtORPort=0\n",  "SafeLogging=1\n",
+                                      "RunAsDaemon=0\n", "ClientOnly=1\n", "GroupWritable"};
+    command(WHAT_CONFIG, "GETCONF DNSPort TransPort HTTPTunnelPort NATDPort SocksPort User "
+                         "ORPort DirPort ExtORPort MetricsPort SafeLogging RunAsDaemon PidFile Log ClientOnly");
     assert_int_equal(last_code, 250);
     for (size_t i = 0; i < sizeof(off) / sizeof(*off); i++)
         assert_non_null(strstr(infos, off[i]));
-    assert_null(strstr(infos, "190"));      /* ports of the torrc */
-    assert_null(strstr(infos, "nobody"));   /* its user */
-    assert_null(strstr(infos, "debug"));    /* its log */
-    assert_null(strstr(infos, "/control")); /* its files */
-    assert_null(strstr(infos, "/pid"));
+    assert_null(strstr(infos, "190"));    /* ports of the torrc */
+    assert_null(strstr(infos, "nobody")); /* its user */
+    assert_null(strstr(infos, "debug"));  /* its log */
+    assert_null(strstr(infos, "/pid"));   /* its files */
 
     command(WHAT_NETWORK, CONTROL_COMMAND_NETWORK);
     assert_int_equal(last_code, 250);

@@ -64,18 +64,25 @@ static void the_command_line_says_where_and_through_what(void **state)
     assert_string_equal(value_of("--DisableNetwork"), "(not said)");
 }
 
-static void no_other_listener_is_left_to_the_torrc(void **state)
+static void no_listener_for_traffic_is_left_to_the_torrc(void **state)
 {
     (void)state;
-    static const char *const off[] = {"--ControlPort", "--TransPort", "--NATDPort",
-                                      "--DNSPort",     "--ExtORPort", "--HTTPTunnelPort"};
-    static const char *const taken_away[] = {"--/ControlSocket", "--/ORPort", "--/DirPort", "--/MetricsPort",
-                                             "--/User"};
+    static const char *const off[] = {"--TransPort", "--NATDPort", "--DNSPort", "--ExtORPort", "--HTTPTunnelPort"};
+    static const char *const taken_away[] = {"--/ORPort", "--/DirPort", "--/MetricsPort", "--/User"};
     assert_int_equal(tor_process_arguments(&config, &arguments), 0);
     for (size_t i = 0; i < sizeof(off) / sizeof(*off); i++)
         assert_string_equal(value_of(off[i]), "0");
     for (size_t i = 0; i < sizeof(taken_away) / sizeof(*taken_away); i++)
         assert_true(has(taken_away[i]));
+}
+
+static void a_control_listener_is_left_to_the_operator(void **state)
+{
+    (void)state;
+    assert_int_equal(tor_process_arguments(&config, &arguments), 0);
+    assert_string_equal(value_of("--ControlPort"), "(not said)");
+    assert_false(has("--/ControlPort"));
+    assert_false(has("--/ControlSocket"));
 }
 
 static void what_is_optional_can_be_left_out_or_given(void **state)
@@ -127,7 +134,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_command_line_says_where_and_through_what, defaults),
-        cmocka_unit_test_setup(no_other_listener_is_left_to_the_torrc, defaults),
+        cmocka_unit_test_setup(no_listener_for_traffic_is_left_to_the_torrc, defaults),
+        cmocka_unit_test_setup(a_control_listener_is_left_to_the_operator, defaults),
         cmocka_unit_test_setup(what_is_optional_can_be_left_out_or_given, defaults),
         cmocka_unit_test_setup(a_path_that_could_break_out_of_its_place_is_refused, defaults),
         cmocka_unit_test_setup(a_path_that_does_not_fit_is_refused, defaults),
