@@ -99,6 +99,7 @@ static void life_over(struct tcp_engine *e, struct flow *f)
 void timer_run(struct tcp_engine *e, struct flow *f)
 {
     uint32_t at;
+    receive_flush(e, f); /* what a timer sends acknowledges, and only what was written may be acknowledged */
     if ((f->flags & FLOW_RTO_ARMED) && seq_ge(e->now_ms, f->rto_at))
         send_timeout(e, f);
     if (f->state != FLOW_FREE && (f->flags & FLOW_ACK_LATER) && seq_ge(e->now_ms, f->ack_at)) {
