@@ -35,7 +35,7 @@ static void take_sample(const struct tcp_engine *e, struct flow *f, const struct
     }
 }
 
-/* Fast recovery begins: the segment at snd_una, and all below `edge`, count as lost. */
+/* Fast recovery begins: what lies below `edge` counts as lost, or if it is snd_una, the segment there. */
 static void enter_recovery(struct tcp_engine *e, struct flow *f, uint32_t edge)
 {
     uint32_t flight = f->snd_nxt - f->snd_una;
@@ -44,7 +44,12 @@ static void enter_recovery(struct tcp_engine *e, struct flow *f, uint32_t edge)
     f->flags &= ~(uint32_t)(FLOW_RTT_TIMED | FLOW_RTO_ARMED | FLOW_TLP_ARMED);
     f->recover = f->snd_nxt;
     congestion_loss(e, f, flight);
-    f->lost_edge = seq_max(edge, f->snd_una + u32_min(f->snd_mss, flight));
+    if (edge == f->snd_una) {
+        /* Duplicate ACKs say that something is lost, not how much: one segment, up to what was reported. */
+        uint32_t start = f->snd_una;
+        edge = board_hole(e, f, &start, f->snd_una + u32_min(f->snd_mss, flight));
+    }
+    f->lost_edge = edge;
     f->rexmit_nxt = f->snd_una;
 }
 
@@ -64,7 +69,10 @@ static void detect_loss(struct tcp_engine *e, struct flow *f, bool news)
 
 static void leave_recovery(struct flow *f)
 {
-    if (f->flags & FLOW_RECOVERY) {
+    if ((f->flags & FLOW_RECOVERY) && (f->flags & FLOW_SACK)) {
+        f->cwnd = f->ssthresh;
+    } else if (f->flags & FLOW_RECOVERY) {
+        /* Without SACK the ACK may come after a long silence: no burst (RFC 6582 3.2 (3)). */
         uint32_t flight = f->snd_nxt - f->snd_una;
         f->cwnd = u32_min(f->ssthresh, u32_max(flight, f->snd_mss) + f->snd_mss);
     }
@@ -76,6 +84,7 @@ static void leave_recovery(struct flow *f)
 /* New data is acknowledged. False if the flow is gone. */
 static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
+    bool recovering = (f->flags & FLOW_RECOVERY) != 0; /* until and with the ACK that ends it, nothing grows */
     uint32_t acked = s->ack - f->snd_una;
     uint32_t data = u32_min(acked, f->snd_queued);
 
@@ -102,7 +111,7 @@ static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *
     } else {
         f->dup_acks = 0;
     }
-    if (!(f->flags & FLOW_RECOVERY))
+    if (!recovering)
         congestion_acked(e, f, data, (f->flags & (FLOW_LIMITED | FLOW_WAS_LIMITED | FLOW_LOSS)) != 0);
     if ((f->flags & FLOW_FIN_SENT) && f->snd_una == f->snd_nxt)
         close_fin_acked(e, f);

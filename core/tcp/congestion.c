@@ -89,7 +89,9 @@ void congestion_acked(const struct tcp_engine *e, struct flow *f, uint32_t bytes
 
 static void reduce(struct flow *f, uint32_t flight)
 {
-    uint32_t used = u32_min(f->cwnd, u32_max(flight, 2u * f->snd_mss));
+    /* A window that was used is what the path held, however much of it the last ACK took off (4.6, RFC 7661). */
+    bool whole = (f->flags & (FLOW_LIMITED | FLOW_WAS_LIMITED)) != 0;
+    uint32_t used = whole ? f->cwnd : u32_min(f->cwnd, flight);
     /* Fast convergence (4.7): give room when the last maximum was not reached again. */
     f->cubic_max = f->cwnd < f->cubic_max ? (uint32_t)((uint64_t)f->cwnd * 17 / 20) : f->cwnd;
     f->ssthresh = u32_max(beta(used), 2u * f->snd_mss);

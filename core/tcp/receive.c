@@ -57,7 +57,7 @@ void receive_reopen(struct tcp_engine *e, struct flow *f)
     uint32_t now_open = seq_gt(f->rcv_edge, f->rcv_nxt) ? f->rcv_edge - f->rcv_nxt : 0;
     uint32_t opening = receive_edge(f) - f->rcv_edge;
     /* Told at once when the workstation may be waiting for it; else the next ACK says it. */
-    if (opening < worth_telling(f) || now_open >= 2u * f->rcv_mss + 65535u / 4)
+    if ((f->flags & FLOW_UP_DEAD) || opening < worth_telling(f) || now_open >= 2u * f->rcv_mss + 65535u / 4)
         return;
     f->flags |= FLOW_ACK_NOW;
     flow_list(e, f);

@@ -44,8 +44,9 @@ uint32_t send_pipe(const struct tcp_engine *e, const struct flow *f)
     uint32_t again = seq_min(f->rexmit_nxt, edge);
     if (seq_gt(again, f->snd_una))
         pipe += again - f->snd_una - board_sacked(e, f, f->snd_una, again);
-    /* Without SACK each duplicate ACK says that one segment left the wire. */
-    if (f->board == 0)
+    /* Without SACK each duplicate ACK says that one segment left the wire; after a timeout it is one of those that were
+     * given up already. */
+    if (f->board == 0 && !(f->flags & FLOW_LOSS))
         pipe -= u32_min(pipe, (uint32_t)f->dup_acks * f->snd_mss);
     return pipe;
 }
@@ -162,6 +163,13 @@ static void fin_sent(struct tcp_engine *e, struct flow *f)
     timer_arm(e, f);
 }
 
+/* Nothing was sent for longer than an RTO (RFC 5681 4.1). The clock of rtt_at goes round in 71 minutes. */
+static bool idle(const struct tcp_engine *e, const struct flow *f)
+{
+    uint32_t rto = rtt_rto(f);
+    return f->srtt != 0 && (((uint32_t)e->now - f->rtt_at) / 1000 > rto || e->now_ms - f->active_at > rto);
+}
+
 /* A window that was not used says nothing about the path, and does not grow (RFC 9438 4.2.1, RFC 7661). */
 static void note_limited(struct flow *f)
 {
@@ -176,7 +184,7 @@ static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, boo
     uint32_t mss = emit_mss(e, f);
     uint32_t burst = burst_max(e, mss);
 
-    if (flight(f) == 0 && ((uint32_t)e->now - f->rtt_at) / 1000 > rtt_rto(f) && f->srtt != 0)
+    if (flight(f) == 0 && idle(e, f))
         congestion_idle(e, f);
     for (;;) {
         uint32_t pipe = send_pipe(e, f);

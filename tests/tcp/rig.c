@@ -116,6 +116,8 @@ static void check_always(const struct rig *rig, struct peer *peer, const struct 
 
     if (p->flags & 0x04)
         return;
+    uint32_t end = p->seq - peer->far_isn + p->len + ((p->flags & 0x01) != 0) + ((p->flags & 0x02) != 0);
+    peer->top = (int32_t)(end - peer->top) > 0 ? end : peer->top;
     if (packet_has(p, PACKET_TS) != peer->ts)
         fail_at(rig->where, "timestamps were %sagreed: %s", peer->ts ? "" : "not ", text);
     peer->ts_seen = p->tsval;

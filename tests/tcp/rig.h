@@ -55,6 +55,7 @@ struct peer {
     uint32_t ts_own;  /* the workstation's TSval at time zero of the script */
     bool edge_known;  /* right edge of the window, as last advertised */
     uint32_t edge;
+    uint32_t top; /* the highest sequence number ever sent to it, relative, and one */
     struct upstream up;
 };
 

@@ -60,6 +60,7 @@ static void run_words(struct script *s, char **words, unsigned count)
     uint64_t slack = 0;
     bool timed = read_prefix(s, &words, &count, &after, &slack);
     names_set(&s->names, &s->where, "now", (int64_t)(s->rig.now - s->rig.start));
+    names_set(&s->names, &s->where, "top", s->peer->top);
     if (count > 0 && strcmp(words[0], ">") == 0) {
         expect(s, words + 1, count - 1, timed, after, slack);
         return;

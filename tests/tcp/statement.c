@@ -153,6 +153,7 @@ static void do_renew(struct script *s, char **w, unsigned count)
         s->peer->isn = (uint32_t)expr_value(&s->names, &s->where, isn);
     s->peer->far_isn_known = false;
     s->peer->edge_known = false;
+    s->peer->top = 0;
     s->peer->ts = false;
     s->peer->far_isn = 0;
     s->peer->ts_base = 0;
@@ -341,6 +342,32 @@ static void do_eof(struct script *s, char **w, unsigned count)
     upstream_edge(&s->rig, s->peer);
 }
 
+/* event KIND: said to the engine as it is, whether or not there is such a flow any more. */
+static void do_event(struct script *s, char **w, unsigned count)
+{
+    static const char *const names[] = {"connected", "failed", "readable", "writable", "reset", NULL};
+    struct tcp_engine *e = s->rig.engine;
+    const struct upstream *u = &s->peer->up;
+    switch (choose(s, w, count, 1, names)) {
+    case 0:
+        tcp_upstream_connected(e, u->id, u->room, s->rig.now);
+        break;
+    case 1:
+        tcp_upstream_failed(e, u->id, TCP_REFUSAL_RESET, s->rig.now);
+        break;
+    case 2:
+        tcp_upstream_readable(e, u->id, s->rig.now);
+        break;
+    case 3:
+        tcp_upstream_writable(e, u->id, u->room, s->rig.now);
+        break;
+    default:
+        tcp_upstream_reset(e, u->id, s->rig.now);
+        break;
+    }
+    rig_flush(&s->rig);
+}
+
 static void do_reset(struct script *s, char **w, unsigned count)
 {
     (void)w;
@@ -494,6 +521,9 @@ static void do_let(struct script *s, char **w, unsigned count)
         fail_at(&s->where, "let NAME VALUE");
     names_set(&s->names, &s->where, "isn", s->peer->far_isn);
     names_set(&s->names, &s->where, "tsval", s->peer->ts_seen);
+    struct tcp_flow_info info;
+    if (look(s, &info))
+        names_set(&s->names, &s->where, "cwnd", info.cwnd);
     names_set(&s->names, &s->where, w[1], number(s, w, count, 2));
 }
 
@@ -527,6 +557,7 @@ void statement_run(struct script *s, char **w, unsigned count)
         {"drop", do_drop, true},
         {"eof", do_eof, false},
         {"established", do_established, false},
+        {"event", do_event, false},
         {"fail", do_fail, false},
         {"failed", do_failed, false},
         {"flow", do_flow, false},
