@@ -8,13 +8,13 @@
 
 int main(void)
 {
-	char name[] = "tor", flag[] = "--version";
-	char *argv[] = { name, flag, NULL };
-	tor_main_configuration_t *configuration = tor_main_configuration_new();
-	int status = 1;
+    char name[] = "tor", flag[] = "--version";
+    char *argv[] = {name, flag, NULL};
+    tor_main_configuration_t *configuration = tor_main_configuration_new();
+    int status = 1;
 
-	if (configuration && tor_main_configuration_set_command_line(configuration, 2, argv) == 0)
-		status = tor_run_main(configuration);
-	tor_main_configuration_free(configuration);
-	return status;
+    if (configuration && tor_main_configuration_set_command_line(configuration, 2, argv) == 0)
+        status = tor_run_main(configuration);
+    tor_main_configuration_free(configuration);
+    return status;
 }
