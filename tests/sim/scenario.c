@@ -176,7 +176,7 @@ static void make_streams(struct scenario *s, struct scenario_peer *p)
 {
     struct peer_script *c = &p->peer;
     struct upstream_script *u = &p->upstream;
-    uint32_t most = 1200 * KB / (s->peers + 2);
+    uint32_t most = 4096 * KB / (s->peers + 2);
     uint32_t mss = c->mss != 0 ? c->mss : 536;
     uint32_t down_most = mss * 400 < most ? mss * 400 : most;
     c->up_total = one_in(6) ? 0 : magnitude(1, most);

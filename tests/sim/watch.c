@@ -10,7 +10,7 @@
 #define SLACK 20000u      /* us, for timers that count milliseconds */
 #define ENGINE_SHIFT_MAX 14
 
-void watch_in(struct watch *w, const struct wire_header *h, uint32_t payload)
+void watch_in(struct watch *w, const struct wire_header *h, uint32_t payload, uint64_t now)
 {
     if (h->flags & WIRE_SYN) {
         if (w->syn_acked && h->seq == w->irs)
@@ -35,6 +35,7 @@ void watch_in(struct watch *w, const struct wire_header *h, uint32_t payload)
         return;
     if (ack > w->acked) {
         w->acked = ack;
+        w->sent_at = now; /* the timer starts anew (RFC 6298 5.3) */
         /* Without timestamps only what was never sent twice ends a backoff (RFC 6298 3, 5.5). */
         if (w->ts || !w->ever_again)
             w->silences = 0;

@@ -43,14 +43,14 @@ struct watch {
     uint8_t peer_shift, engine_shift;
     bool ts, sack, peer_wscale;
 
-    uint64_t sent_at;  /* us, when the engine last sent something that is to be acknowledged */
+    uint64_t sent_at;  /* us, when the engine last sent something that is to be acknowledged, or such an ACK came */
     uint32_t silences; /* timeouts in a row */
     bool ever_again;   /* something was sent twice */
     uint64_t retransmits;
 };
 
 /* The engine is given a segment. */
-void watch_in(struct watch *w, const struct wire_header *h, uint32_t payload);
+void watch_in(struct watch *w, const struct wire_header *h, uint32_t payload, uint64_t now);
 
 /* The engine sent a segment. NULL, or what is wrong with it. `data` are the pieces of the payload. */
 struct iovec;

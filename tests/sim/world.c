@@ -362,7 +362,7 @@ static void arrive_up(struct world *w, uint32_t number, struct packet *p)
     if (readable)
         trace_segment(w, ">", number, &h, p->payload, p->gso, p->damaged ? "damaged" : "");
     if (!p->damaged && readable)
-        watch_in(&a->watch, &h, p->payload);
+        watch_in(&a->watch, &h, p->payload, w->now);
     struct tcp_in in = {
         .src = address(w, 1, a->script.host),
         .dst = address(w, 2, 0),
