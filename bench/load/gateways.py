@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How each gateway is started between a workstation and the far end.
+
+A gateway is a class with start() and stop(), and pids() of what is charged to it. Programs that are not named here are
+described by a small file (see Described).
+"""
+
+import configparser
+import pathlib
+import re
+import resource
+import time
+
+import lab as labs
+
+
+class Gateway:
+    """A process of the host that holds the workstation's device."""
+
+    name = None
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.process = None
+
+    def pids(self):
+        """Of the processes that do the work."""
+        return [pid for pid in labs.tree(self.process.pid) if pid != self.process.pid] or [self.process.pid]
+
+    def stop(self):
+        if self.process is not None:
+            self.lab.stop(self.process)
+            self.process = None
+
+
+class Cloister(Gateway):
+    """Ours, with an external SOCKS server."""
+
+    name = "cloister"
+    extra = ""
+
+    def __init__(self, lab, binary, extra="", name=None):
+        super().__init__(lab)
+        self.binary, self.extra, self.name = binary, extra, name or self.name
+
+    def start(self):
+        config = self.lab.directory / f"{self.name}.conf"
+        # Limits that let one workstation hold 50,000 flows, if the descriptors that are allowed here suffice.
+        flows = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1000)
+        config.write_text(f"[workstation]\naddress = {labs.GATEWAY}/{labs.PREFIX}\nmtu = {self.lab.mtu}\n{self.extra}"
+                          f"[tor]\nmode = external\nsocks = unix:{self.lab.socks_path}\n"
+                          f"[limits]\nflows = {flows}\nworkstation_flows = {flows}\nconnecting = 4096\n"
+                          f"workstation_connecting = 4096\n", encoding="ascii")
+        self.process = self.lab.start(self.lab.host, [self.binary, "run", "--config", str(config)])
+        end = time.monotonic() + 10
+        while "event=ready" not in self.lab.log(self.process):
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"{self.name}: {self.lab.log(self.process)}")
+            time.sleep(0.02)
+        self.lab.give_to_workstation("cloister0")
+
+    def pids(self):
+        return labs.tree(self.process.pid)
+
+
+class Copier(Gateway):
+    """No gateway at all: frames copied between the workstation's TAP and one of the host's kernel."""
+
+    def __init__(self, lab, tso):
+        super().__init__(lab)
+        self.tso, self.name = tso, "copier-tso" if tso else "copier"
+
+    def start(self):
+        self.process = self.lab.start(self.lab.host, [str(self.lab.programs / "copier"),
+                                                      *(["--tso"] if self.tso else []), "near0", "far0"], ready="ready")
+        labs.run("ip", "-n", self.lab.host, "addr", "add", f"{labs.GATEWAY}/{labs.PREFIX}", "dev", "far0")
+        labs.run("ip", "-n", self.lab.host, "link", "set", "far0", "mtu", str(self.lab.mtu), "up")
+        self.lab.give_to_workstation("near0")
+
+
+class Described(Gateway):
+    """Any program that holds a TUN or TAP device and speaks to a SOCKS server on TCP, told by a file:
+
+        [gateway]
+        name     = word
+        command  = /path/to/program --config {config}
+        device   = tun0
+        template = FILE          ; optional: its configuration, beside this file
+
+    In the command and the template, {config} {device} {mtu} {socks_host} {socks_port} {socks_path} stand for what their
+    names say.
+    """
+
+    def __init__(self, lab, path):
+        super().__init__(lab)
+        file = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";",))
+        with open(path, encoding="utf-8") as stream:
+            file.read_file(stream)
+        self.name = file["gateway"]["name"]
+        self.command = file["gateway"]["command"]
+        self.device = file["gateway"]["device"]
+        template = file["gateway"].get("template")
+        self.text = (pathlib.Path(path).parent / template).read_text(encoding="utf-8") if template else ""
+
+    def start(self):
+        config = self.lab.directory / f"{self.name}.conf"
+        words = {"config": str(config), "device": self.device, "mtu": str(self.lab.mtu), "socks_host": "127.0.0.1",
+                 "socks_port": str(labs.SOCKS_PORT), "socks_path": str(self.lab.socks_path)}
+        fill = lambda text: re.sub(r"\{([a-z_]+)\}", lambda m: words.get(m[1], m[0]), text)
+        config.write_text(fill(self.text), encoding="utf-8")
+        self.process = self.lab.start(self.lab.host, fill(self.command).split())
+        self.lab.wait_for_link(self.lab.host, self.device, self.process)
+        time.sleep(0.2)
+        self.lab.give_to_workstation(self.device)
