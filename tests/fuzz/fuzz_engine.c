@@ -274,6 +274,11 @@ static uint8_t *batch_take(struct fuzz *f, size_t n)
     return at;
 }
 
+static uint32_t offset_of(int32_t signed_offset)
+{
+    return (uint32_t)signed_offset;
+}
+
 /* Near one of the numbers of the flow. `how`: which, and how an offset is read. */
 static uint32_t number(struct fuzz *f, const uint32_t base[4], uint8_t how)
 {
@@ -282,9 +287,9 @@ static uint32_t number(struct fuzz *f, const uint32_t base[4], uint8_t how)
     case 0:
         return v;
     case 1:
-        return v + (uint32_t)(int8_t)bytes_u8(&f->in);
+        return v + offset_of((int8_t)bytes_u8(&f->in));
     case 2:
-        return v + (uint32_t)(int16_t)bytes_u16(&f->in);
+        return v + offset_of((int16_t)bytes_u16(&f->in));
     default:
         return bytes_u32(&f->in);
     }
@@ -322,7 +327,7 @@ static void op_segment(struct fuzz *f, uint8_t op)
     } else if (shape & 2) {
         h.sack_count = (uint8_t)((shape >> 2 & 3) + 1);
         for (uint32_t k = 0; k < h.sack_count; k++) {
-            h.sack[k][0] = h.ack + (uint32_t)(int16_t)bytes_u16(&f->in);
+            h.sack[k][0] = h.ack + offset_of((int16_t)bytes_u16(&f->in));
             h.sack[k][1] = h.sack[k][0] + bytes_u16(&f->in);
         }
     }
