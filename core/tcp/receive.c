@@ -127,12 +127,12 @@ void receive_deliver(struct tcp_engine *e, struct flow *f)
 
 static void owe_ack(struct tcp_engine *e, struct flow *f)
 {
-    /* Every second full segment at least, else within 40 ms (RFC 9293 3.8.6.3, RFC 5681 4.2). The first ones of a
+    /* For more than a full segment at once, else within 40 ms (RFC 9293 3.8.6.3, RFC 5681 4.2). The first ones of a
      * workstation that begins to send leave at once, as Linux's do: its window is small and grows with each. */
     if (f->quick > 0) {
         f->quick--;
         f->flags |= FLOW_ACK_NOW;
-    } else if (f->rcv_nxt - f->rcv_acked >= 2u * f->rcv_mss)
+    } else if (f->rcv_nxt - f->rcv_acked > f->rcv_mss)
         f->flags |= FLOW_ACK_NOW;
     else if (!(f->flags & (FLOW_ACK_LATER | FLOW_ACK_NOW))) {
         f->flags |= FLOW_ACK_LATER;
