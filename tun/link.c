@@ -19,15 +19,16 @@ struct request {
 
 static int start(struct request *request, const char *name)
 {
-    unsigned index = if_nametoindex(name);
-    if (index == 0)
-        return -errno;
     request->header = mnl_nlmsg_put_header(request->buffer);
     request->header->nlmsg_type = RTM_NEWLINK;
     request->header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
     request->header->nlmsg_seq = 1;
     request->info = mnl_nlmsg_put_extra_header(request->header, sizeof(*request->info));
     request->info->ifi_family = AF_UNSPEC;
+
+    unsigned index = if_nametoindex(name);
+    if (index == 0)
+        return -errno;
     request->info->ifi_index = (int)index;
     return 0;
 }
