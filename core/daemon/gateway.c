@@ -19,6 +19,7 @@
 #define DNS_RATE 500u                    /* queries per second and workstation */
 #define DNS_BURST 1000u
 #define DNS_PORT 53u
+#define NYM_DOUBLED (UINT64_C(1) << 63) /* numbers that no request for a new identity counts up to */
 
 /* Payload of a super-segment: what an IPv4 packet holds beside the longest headers. */
 #define GSO_MAX (65535u - 20u - TCP_HEADER_MAX)
@@ -81,8 +82,14 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
             return -ECONNREFUSED;
     }
     target->workstation = workstation->serial;
+    /* The same source port to two places at once: under a policy by source port, still two identities. */
+    const unsigned by_destination =
+        ISOLATION_DESTINATION_ADDRESS | ISOLATION_DESTINATION_NAME | ISOLATION_DESTINATION_PORT;
+    if (port_use_take(&g->ports, host, tuple->src_port) > 0 && (target->isolation & ISOLATION_SOURCE_PORT) &&
+        !(target->isolation & by_destination))
+        target->nym = NYM_DOUBLED | g->doubled++;
     target->tag = id.index;
-    g->flows[id.index] = (struct gateway_flow){.host = host, .name = name};
+    g->flows[id.index] = (struct gateway_flow){.host = host, .name = name, .port = tuple->src_port};
     g->host_flows[host]++;
     g->active++;
     return 0;
@@ -93,6 +100,7 @@ static void target_done(void *ctx, uint32_t tag)
     struct gateway *g = ctx;
     struct gateway_flow *flow = &g->flows[tag];
     g->host_flows[flow->host]--;
+    port_use_give(&g->ports, flow->host, flow->port);
     g->active--;
     if (flow->name != 0)
         dns_unpin(g->dns, flow->name);
@@ -232,6 +240,10 @@ static int init_tables(struct gateway *g)
     int status = memory_map(&g->flow_memory, ((size_t)g->config->flows + 1) * sizeof(struct gateway_flow));
     if (status == 0)
         status = memory_map(&g->host_memory, (size_t)g->config->workstations * sizeof(uint32_t));
+    if (status == 0)
+        status = memory_map(&g->port_memory, port_use_size(g->config->flows));
+    if (status == 0)
+        port_use_init(&g->ports, g->port_memory.at, g->config->flows);
     g->flows = g->flow_memory.at;
     g->host_flows = g->host_memory.at;
     return status;
@@ -304,6 +316,7 @@ static void fini_dns(struct gateway *g)
 
 static void fini_tables(struct gateway *g)
 {
+    memory_unmap(&g->port_memory);
     memory_unmap(&g->host_memory);
     memory_unmap(&g->flow_memory);
 }

@@ -17,6 +17,7 @@
 #include "base/drop.h"
 #include "daemon/channel.h"
 #include "daemon/counters.h"
+#include "daemon/port_use.h"
 #include "dns/answer.h"
 #include "socks/upstream.h"
 #include "tcp/engine.h"
@@ -33,6 +34,7 @@ enum gateway_ready {
 struct gateway_flow {
     uint32_t host; /* the workstation */
     uint32_t name; /* handle of dns_pin(), or 0 */
+    uint16_t port; /* source port, as port_use has it */
 };
 
 /* A mapping of zeroed memory. */
@@ -53,7 +55,10 @@ struct gateway {
     struct dns *dns;
     struct gateway_flow *flows; /* by index, from 1 */
     uint32_t *host_flows;       /* flows of each workstation */
-    uint32_t active;            /* flows that have an upstream; one in TIME-WAIT has none any more */
+    struct gateway_memory port_memory;
+    struct port_use ports; /* source ports of live flows */
+    uint64_t doubled;      /* flows so far whose source port was in use already */
+    uint32_t active;       /* flows that have an upstream; one in TIME-WAIT has none any more */
     struct socks_upstream *upstream;
     struct drops upstream_drops; /* flows that choose_target() refused */
     struct tun tun;

@@ -29,6 +29,7 @@ import socks_server
 SKIPPED = 77
 GATEWAY, WORKSTATION = "10.152.152.10", "10.152.152.11"
 FAR = "198.51.100.7"  # reserved for documentation (RFC 5737)
+FAR2 = "198.51.100.8"
 CLOISTER = None
 CLONE_NEWNET = 0x40000000
 
@@ -252,13 +253,36 @@ def hold_until_it_ends():
             return error.errno
 
 
+def one_port_to_two_places():
+    """Two flows at once from one source port, then a third from the same when they have ended."""
+    port = 40444
+
+    def begin(address):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("", port))
+        sock.settimeout(10)
+        sock.connect((address, 7))
+        return sock
+
+    def end(sock):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+
+    both = [begin(FAR), begin(FAR2)]
+    for sock in both:
+        end(sock)
+    time.sleep(0.2)
+    end(begin(FAR))
+
+
 class Path(unittest.TestCase):
     """Everything that goes through one running gateway."""
 
     @classmethod
     def setUpClass(cls):
         cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="cloister-smoke-"))
-        cls.gateway = Gateway(cls.directory)
+        cls.gateway = Gateway(cls.directory, "[isolation]\nlifetime = 0\n")  # no epoch ends meanwhile
 
     @classmethod
     def tearDownClass(cls):
@@ -288,6 +312,13 @@ class Path(unittest.TestCase):
         passwords = [request[1] for request in self.gateway.server.requests[before:]]
         self.assertEqual(len(passwords), 20)
         self.assertEqual(len(set(passwords)), 20)
+
+    def test_one_source_port_to_two_places_at_once_is_two_identities(self):
+        before = len(self.gateway.server.requests)
+        self.gateway.inside(one_port_to_two_places)
+        first, second, later = (request[1] for request in self.gateway.server.requests[before:])
+        self.assertNotEqual(first, second)
+        self.assertEqual(first, later)
 
     def test_fifty_megabytes_down(self):
         size = 50_000_000
