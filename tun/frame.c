@@ -17,9 +17,9 @@ static bool mac_is_zero(const uint8_t *mac)
     return frame_mac_equal(mac, zero);
 }
 
-/* Believe an offload header as far as its own fields and the length of what follows allow: whether it fits the
- * transport protocol is asked when that is known. `whole` is the length of the Ethernet frame. */
-static bool parse_offload(struct frame_offload *offload, const struct virtio_net_hdr *hdr, size_t whole)
+/* Believe an offload header as far as its own fields allow: whether it fits the transport protocol is asked when that is
+ * known. */
+static bool parse_offload(struct frame_offload *offload, const struct virtio_net_hdr *hdr)
 {
     *offload = (struct frame_offload){.gso = FRAME_GSO_NONE};
     /* Nearly every frame without merged segments takes this way. */
@@ -28,9 +28,9 @@ static bool parse_offload(struct frame_offload *offload, const struct virtio_net
 
     switch (hdr->flags) {
     case VIRTIO_NET_HDR_F_NEEDS_CSUM:
+        /* Where the field is must be where the transport protocol has it: frame_offload_fits(). What points into the
+         * Ethernet header wraps to where no protocol begins. */
         offload->partial = true;
-        if (hdr->csum_start < FRAME_ETHERNET_LEN || (size_t)hdr->csum_start + hdr->csum_offset + 2 > whole)
-            return false;
         offload->csum_start = (uint16_t)(hdr->csum_start - FRAME_ETHERNET_LEN);
         offload->csum_offset = hdr->csum_offset;
         break;
@@ -63,7 +63,6 @@ static bool parse_offload(struct frame_offload *offload, const struct virtio_net
 enum drop frame_parse(struct frame *frame, struct bytes raw, const uint8_t mac[FRAME_MAC_LEN])
 {
     const uint8_t *offload = bytes_take(&raw, FRAME_OFFLOAD_LEN);
-    size_t whole = raw.left;
     const uint8_t *ethernet = bytes_take(&raw, FRAME_ETHERNET_LEN);
     if (!bytes_ok(&raw))
         return DROP_FRAME_SHORT;
@@ -99,7 +98,7 @@ enum drop frame_parse(struct frame *frame, struct bytes raw, const uint8_t mac[F
     struct virtio_net_hdr hdr;
     _Static_assert(sizeof(hdr) == FRAME_OFFLOAD_LEN, "the legacy header is ten bytes");
     memcpy(&hdr, offload, sizeof(hdr));
-    return parse_offload(&frame->offload, &hdr, whole) ? DROP_NONE : DROP_FRAME_OFFLOAD;
+    return parse_offload(&frame->offload, &hdr) ? DROP_NONE : DROP_FRAME_OFFLOAD;
 }
 
 bool frame_offload_fits(const struct frame_offload *offload, size_t start, size_t field, enum frame_gso gso)

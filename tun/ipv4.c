@@ -71,6 +71,7 @@ enum drop ipv4_parse(struct packet *packet, struct bytes raw)
     packet->dst = ipaddr_v4(p + 16);
     packet->header_len = (uint16_t)header_len;
     packet->protocol = p[9];
+    packet->hop_limit = p[8];
     packet->congested = (p[1] & ECN_MASK) == ECN_CE;
     packet->payload = bytes_of(p + header_len, total_len - header_len);
     return DROP_NONE;

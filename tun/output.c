@@ -2,8 +2,8 @@
 /*
  * What a frame looks like on its way out:
  *
- *     | offload 10 | Ethernet 14 | IPv4 20 | TCP 20-60 | payload ... |
- *      `------------- iov[0], one piece --------------' `- iov[1..] -'
+ *     | offload 10 | Ethernet 14 | IPv4 20 or IPv6 40 | TCP 20-60 | payload ... |
+ *      `-------------------- iov[0], one piece -------------------' `- iov[1..] -'
  *
  * The engine leaves TCP_HEADROOM bytes before its header; the others are written right before it, so that a payload is
  * never copied here. With DEVICE_OFFLOAD_CSUM the kernel finishes the TCP checksum (or never does, where both ends
@@ -18,7 +18,10 @@
 #include "base/checksum.h"
 #include "tun/device.h"
 #include "tun/icmp.h"
+#include "tun/icmpv6.h"
 #include "tun/ipv4.h"
+#include "tun/ipv6.h"
+#include "tun/ndp.h"
 #include "tun/packet.h"
 
 #define TCP_CHECKSUM_FIELD 16u
@@ -26,8 +29,10 @@
 #define UDP_CHECKSUM_FIELD 6u
 #define IP_MAX 65535u /* bytes of the longest IP packet */
 
-_Static_assert(FRAME_HEADER_LEN + 40 <= TCP_HEADROOM,
-               "offload, Ethernet and IPv6 header fit before the TCP header");
+#define HOP_LIMIT 64u
+#define HEADROOM (FRAME_HEADER_LEN + IPV6_HEADER_LEN) /* bytes before a transport header, for either family */
+
+_Static_assert(HEADROOM <= TCP_HEADROOM, "offload, Ethernet and IPv6 header fit before the TCP header");
 
 static int send_frame(struct tun *tun, const struct iovec *iov, int count, size_t len)
 {
@@ -48,13 +53,53 @@ static const struct host *host_for(const struct tun *tun, uint32_t number, const
     return host != NULL && ipaddr_equal(&host->addr, dst) ? host : NULL;
 }
 
-/* Write offload and Ethernet header in the FRAME_HEADER_LEN bytes at `at`, for an unmerged packet that carries its
- * checksum. */
-static void build_plain(const struct tun *tun, uint8_t *at, const uint8_t *mac, enum frame_type type)
+static size_t ip_header_len(const struct ipaddr *addr)
+{
+    return ipaddr_is_v4(addr) ? IPV4_HEADER_LEN : IPV6_HEADER_LEN;
+}
+
+/* What goes before the header of a transport protocol. */
+struct envelope {
+    const uint8_t *mac; /* of the receiver */
+    const struct ipaddr *src;
+    const struct ipaddr *dst;
+    enum packet_protocol protocol;
+    uint8_t hop_limit; /* IPv6 only */
+    uint32_t len;      /* bytes that follow the IP header */
+};
+
+/* Write offload, Ethernet and IP header right before `transport`; `header_len` is the length of the header there.
+ * Returns where the frame begins. */
+static uint8_t *put_envelope(const struct tun *tun, uint8_t *transport, const struct envelope *envelope,
+                             const struct frame_offload *offload, size_t header_len)
+{
+    size_t ip_len = ip_header_len(envelope->dst);
+    uint8_t *ip = transport - ip_len;
+    uint8_t *start = ip - FRAME_HEADER_LEN;
+    bool v4 = ip_len == IPV4_HEADER_LEN;
+    if (v4)
+        ipv4_build(ip, envelope->src, envelope->dst, envelope->protocol, envelope->len);
+    else
+        ipv6_build(ip, envelope->src, envelope->dst, envelope->protocol, envelope->hop_limit, envelope->len);
+    frame_build_ethernet(start + FRAME_OFFLOAD_LEN, envelope->mac, tun->config.mac,
+                         v4 ? FRAME_TYPE_IPV4 : FRAME_TYPE_IPV6);
+    frame_build_offload(start, offload, ip_len + header_len);
+    return start;
+}
+
+/* Send a packet that carries its checksum: `header` is the end of a buffer with room for FRAME_HEADER_LEN and an IP header
+ * before it, `body` follows it on the wire. */
+static int send_packet(struct tun *tun, const struct envelope *envelope, uint8_t *header, size_t header_len,
+                       const struct bytes *body)
 {
     static const struct frame_offload none = {.gso = FRAME_GSO_NONE};
-    frame_build_offload(at, &none, 0);
-    frame_build_ethernet(at + FRAME_OFFLOAD_LEN, mac, tun->config.mac, type);
+    uint8_t *start = put_envelope(tun, header, envelope, &none, header_len);
+    size_t before = (size_t)(header - start) + header_len;
+    const struct iovec iov[2] = {
+        {.iov_base = start, .iov_len = before},
+        {.iov_base = (void *)(uintptr_t)body->at, .iov_len = body->left},
+    };
+    return send_frame(tun, iov, body->left > 0 ? 2 : 1, before + body->left);
 }
 
 /* Fill in the TCP checksum, or as much of it as the link wants. */
@@ -78,10 +123,11 @@ int output_segment(struct tun *tun, struct tcp_out *out)
     if (host == NULL)
         return -EHOSTUNREACH;
 
-    size_t ip_len = IPV4_HEADER_LEN;
+    size_t ip_len = ip_header_len(&out->dst);
     size_t headers = ip_len + out->header_len;
+    bool v4 = ip_len == IPV4_HEADER_LEN;
     bool merged = out->gso_size != 0 && out->payload_len > out->gso_size;
-    if (merged && (tun->config.offload & DEVICE_OFFLOAD_TSO4) == 0)
+    if (merged && (tun->config.offload & (v4 ? DEVICE_OFFLOAD_TSO4 : DEVICE_OFFLOAD_TSO6)) == 0)
         return -EINVAL;
     if (headers + (merged ? out->gso_size : out->payload_len) > tun->config.mtu ||
         headers + out->payload_len > IP_MAX)
@@ -91,17 +137,22 @@ int output_segment(struct tun *tun, struct tcp_out *out)
         .partial = (tun->config.offload & DEVICE_OFFLOAD_CSUM) != 0,
         .csum_start = (uint16_t)ip_len,
         .csum_offset = TCP_CHECKSUM_FIELD,
-        .gso = merged ? FRAME_GSO_TCP4 : FRAME_GSO_NONE,
+        .gso = !merged ? FRAME_GSO_NONE
+               : v4    ? FRAME_GSO_TCP4
+                       : FRAME_GSO_TCP6,
         .gso_size = out->gso_size,
     };
+    const struct envelope envelope = {
+        .mac = host->mac,
+        .src = &out->src,
+        .dst = &out->dst,
+        .protocol = PACKET_TCP,
+        .hop_limit = HOP_LIMIT,
+        .len = out->header_len + out->payload_len,
+    };
     uint8_t *tcp = out->head + TCP_HEADROOM;
-    uint8_t *ip = tcp - ip_len;
-    uint8_t *start = ip - FRAME_HEADER_LEN;
     set_checksum(out, tcp, offload.partial);
-    ipv4_build(ip, &out->src, &out->dst, PACKET_TCP, out->header_len + out->payload_len);
-    frame_build_ethernet(start + FRAME_OFFLOAD_LEN, host->mac, tun->config.mac, FRAME_TYPE_IPV4);
-    frame_build_offload(start, &offload, headers);
-
+    uint8_t *start = put_envelope(tun, tcp, &envelope, &offload, out->header_len);
     out->iov[0] = (struct iovec){.iov_base = start, .iov_len = FRAME_HEADER_LEN + headers};
     return send_frame(tun, out->iov, (int)out->iov_count, FRAME_HEADER_LEN + headers + out->payload_len);
 }
@@ -118,19 +169,41 @@ static enum icmp_unreachable_code unreachable_code(enum tcp_refusal why)
     }
 }
 
+static enum icmpv6_unreachable_code unreachable_code6(enum tcp_refusal why)
+{
+    switch (why) {
+    case TCP_REFUSAL_NET:
+        return ICMPV6_CODE_NO_ROUTE;
+    case TCP_REFUSAL_PROHIBITED:
+        return ICMPV6_CODE_PROHIBITED;
+    default:
+        return ICMPV6_CODE_ADDRESS;
+    }
+}
+
 void output_unreachable(struct tun *tun, const struct tcp_tuple *tuple, uint32_t number, enum tcp_refusal why,
                         const uint8_t tcp_header[8])
 {
     const struct host *host = host_for(tun, number, &tuple->src);
     if (host == NULL)
         return;
-    uint8_t buffer[FRAME_HEADER_LEN + IPV4_HEADER_LEN + ICMP_UNREACHABLE_LEN];
-    build_plain(tun, buffer, host->mac, FRAME_TYPE_IPV4);
-    ipv4_build(buffer + FRAME_HEADER_LEN, &tun->config.address, &tuple->src, PACKET_ICMP, ICMP_UNREACHABLE_LEN);
-    icmp_build_unreachable(buffer + FRAME_HEADER_LEN + IPV4_HEADER_LEN, unreachable_code(why), &tuple->src,
-                           &tuple->dst, tcp_header);
-    const struct iovec iov = {.iov_base = buffer, .iov_len = sizeof(buffer)};
-    send_frame(tun, &iov, 1, sizeof(buffer));
+    bool v4 = ipaddr_is_v4(&tuple->src);
+    struct envelope envelope = {.mac = host->mac, .dst = &tuple->src, .hop_limit = HOP_LIMIT};
+    uint8_t buffer[HEADROOM + ICMPV6_UNREACHABLE_LEN];
+    uint8_t *message = buffer + HEADROOM;
+    if (v4) {
+        envelope.src = &tun->config.address;
+        envelope.protocol = PACKET_ICMP;
+        envelope.len = ICMP_UNREACHABLE_LEN;
+        icmp_build_unreachable(message, unreachable_code(why), &tuple->src, &tuple->dst, tcp_header);
+    } else {
+        envelope.src = &tun->config.address6;
+        envelope.protocol = PACKET_ICMPV6;
+        envelope.len = ICMPV6_UNREACHABLE_LEN;
+        icmpv6_build_unreachable(message, envelope.src, unreachable_code6(why), &tuple->src, &tuple->dst,
+                                 tcp_header);
+    }
+    send_packet(tun, &envelope, message, envelope.len, &(struct bytes){0});
 }
 
 int output_udp(struct tun *tun, const struct tun_udp *udp)
@@ -139,12 +212,11 @@ int output_udp(struct tun *tun, const struct tun_udp *udp)
     if (host == NULL)
         return -EHOSTUNREACH;
     size_t len = UDP_HEADER_LEN + udp->payload.left;
-    if (IPV4_HEADER_LEN + len > tun->config.mtu)
+    if (ip_header_len(&udp->dst) + len > tun->config.mtu)
         return -EMSGSIZE;
 
-    uint8_t buffer[FRAME_HEADER_LEN + IPV4_HEADER_LEN + UDP_HEADER_LEN];
-    uint8_t *ip = buffer + FRAME_HEADER_LEN;
-    uint8_t *header = ip + IPV4_HEADER_LEN;
+    uint8_t buffer[HEADROOM + UDP_HEADER_LEN];
+    uint8_t *header = buffer + HEADROOM;
     be16_store(header, udp->src_port);
     be16_store(header + 2, udp->dst_port);
     be16_store(header + 4, (uint16_t)len);
@@ -155,14 +227,16 @@ int output_udp(struct tun *tun, const struct tun_udp *udp)
     checksum_add(&sum, udp->payload.at, udp->payload.left);
     uint16_t field = checksum_finish(&sum);
     be16_store(header + UDP_CHECKSUM_FIELD, field != 0 ? field : 0xffff); /* 0 would say "none" (RFC 768) */
-    ipv4_build(ip, &udp->src, &udp->dst, PACKET_UDP, (uint32_t)len);
-    build_plain(tun, buffer, host->mac, FRAME_TYPE_IPV4);
 
-    const struct iovec iov[2] = {
-        {.iov_base = buffer, .iov_len = sizeof(buffer)},
-        {.iov_base = (void *)(uintptr_t)udp->payload.at, .iov_len = udp->payload.left},
+    const struct envelope envelope = {
+        .mac = host->mac,
+        .src = &udp->src,
+        .dst = &udp->dst,
+        .protocol = PACKET_UDP,
+        .hop_limit = HOP_LIMIT,
+        .len = (uint32_t)len,
     };
-    return send_frame(tun, iov, 2, sizeof(buffer) + udp->payload.left);
+    return send_packet(tun, &envelope, header, UDP_HEADER_LEN, &udp->payload);
 }
 
 int output_echo_reply(struct tun *tun, uint32_t number, const struct packet *request, const struct icmp *echo)
@@ -171,26 +245,34 @@ int output_echo_reply(struct tun *tun, uint32_t number, const struct packet *req
     size_t len = ICMP_HEADER_LEN + echo->body.left;
     if (host == NULL)
         return -EHOSTUNREACH;
-    if (IPV4_HEADER_LEN + len > tun->config.mtu)
+    if (ip_header_len(&request->dst) + len > tun->config.mtu)
         return -EMSGSIZE;
 
-    uint8_t buffer[FRAME_HEADER_LEN + IPV4_HEADER_LEN + ICMP_HEADER_LEN];
-    uint8_t *ip = buffer + FRAME_HEADER_LEN;
-    icmp_build(ip + IPV4_HEADER_LEN, ICMP_ECHO_REPLY, 0, echo->rest, echo->body.at, echo->body.left);
-    ipv4_build(ip, &request->dst, &request->src, PACKET_ICMP, (uint32_t)len);
-    build_plain(tun, buffer, host->mac, FRAME_TYPE_IPV4);
-
-    const struct iovec iov[2] = {
-        {.iov_base = buffer, .iov_len = sizeof(buffer)},
-        {.iov_base = (void *)(uintptr_t)echo->body.at, .iov_len = echo->body.left},
+    bool v4 = ipaddr_is_v4(&request->dst);
+    const struct envelope envelope = {
+        .mac = host->mac,
+        .src = &request->dst,
+        .dst = &request->src,
+        .protocol = v4 ? PACKET_ICMP : PACKET_ICMPV6,
+        .hop_limit = HOP_LIMIT,
+        .len = (uint32_t)len,
     };
-    return send_frame(tun, iov, 2, sizeof(buffer) + echo->body.left);
+    uint8_t buffer[HEADROOM + ICMP_HEADER_LEN];
+    uint8_t *header = buffer + HEADROOM;
+    if (v4)
+        icmp_build(header, ICMP_ECHO_REPLY, 0, echo->rest, echo->body.at, echo->body.left);
+    else
+        icmpv6_build(header, envelope.src, envelope.dst, ICMPV6_ECHO_REPLY, 0, echo->rest, echo->body.at,
+                     echo->body.left);
+    return send_packet(tun, &envelope, header, ICMP_HEADER_LEN, &echo->body);
 }
 
 static int send_arp(struct tun *tun, const uint8_t *mac, const struct arp *arp)
 {
     uint8_t buffer[FRAME_HEADER_LEN + ARP_LEN];
-    build_plain(tun, buffer, mac, FRAME_TYPE_ARP);
+    static const struct frame_offload none = {.gso = FRAME_GSO_NONE};
+    frame_build_offload(buffer, &none, 0);
+    frame_build_ethernet(buffer + FRAME_OFFLOAD_LEN, mac, tun->config.mac, FRAME_TYPE_ARP);
     arp_build(buffer + FRAME_HEADER_LEN, arp);
     const struct iovec iov = {.iov_base = buffer, .iov_len = sizeof(buffer)};
     return send_frame(tun, &iov, 1, sizeof(buffer));
@@ -204,10 +286,31 @@ int output_arp_reply(struct tun *tun, const struct arp *request)
     return send_arp(tun, request->sender_mac, &reply);
 }
 
+int output_advertisement(struct tun *tun, const uint8_t mac[FRAME_MAC_LEN], const struct ipaddr *target,
+                         const struct ipaddr *to)
+{
+    static const uint8_t all_nodes_mac[FRAME_MAC_LEN] = {0x33, 0x33, 0, 0, 0, 1};
+    const struct ipaddr all_nodes = ndp_all_nodes();
+    const struct envelope envelope = {
+        .mac = to != NULL ? mac : all_nodes_mac,
+        .src = target,
+        .dst = to != NULL ? to : &all_nodes,
+        .protocol = PACKET_ICMPV6,
+        .hop_limit = NDP_HOP_LIMIT,
+        .len = NDP_ADVERTISEMENT_LEN,
+    };
+    uint8_t buffer[HEADROOM + NDP_ADVERTISEMENT_LEN];
+    ndp_build_advertisement(buffer + HEADROOM, target, tun->config.mac, envelope.dst, to != NULL);
+    return send_packet(tun, &envelope, buffer + HEADROOM, NDP_ADVERTISEMENT_LEN, &(struct bytes){0});
+}
+
 int output_announce(struct tun *tun)
 {
     static const uint8_t everybody[FRAME_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct arp arp = {.operation = ARP_REQUEST, .sender = tun->config.address, .target = tun->config.address};
     memcpy(arp.sender_mac, tun->config.mac, FRAME_MAC_LEN);
-    return send_arp(tun, everybody, &arp);
+    int err = send_arp(tun, everybody, &arp);
+    if (err == 0 && tun->config.ipv6)
+        err = output_advertisement(tun, everybody, &tun->config.address6, NULL);
+    return err;
 }

@@ -34,7 +34,12 @@ int output_udp(struct tun *tun, const struct tun_udp *udp);
 int output_echo_reply(struct tun *tun, uint32_t host, const struct packet *request, const struct icmp *echo);
 int output_arp_reply(struct tun *tun, const struct arp *request);
 
-/* Announce the gateway's address to the segment (RFC 5227 2.3), so that what remembers another MAC for it learns. To
+/* Advertise (RFC 4861 4.4) that `target`, one of the gateway's IPv6 addresses, is at its MAC: to `to` at `mac`, who asked,
+ * or to all nodes if `to` is NULL. 0 or negative errno. */
+int output_advertisement(struct tun *tun, const uint8_t mac[FRAME_MAC_LEN], const struct ipaddr *target,
+                         const struct ipaddr *to);
+
+/* Announce the gateway's addresses to the segment (RFC 5227 2.3, 4861 7.2.6), so that what remembers another MAC for it learns. To
  * be called when the link came up, twice, two seconds apart. 0 or negative errno. */
 int output_announce(struct tun *tun);
 

@@ -23,6 +23,7 @@ struct packet {
     struct ipaddr src, dst;
     uint16_t header_len;  /* of the IP header with its options or extensions: where the payload begins */
     uint8_t protocol;     /* enum packet_protocol, or anything else */
+    uint8_t hop_limit;    /* TTL, in IPv4's words */
     bool congested;       /* marked CE (RFC 3168) */
     struct bytes payload; /* as long as the IP header says, link padding cut off */
 };

@@ -23,6 +23,7 @@
 #include "tcp/engine.h"
 #include "tun/frame.h"
 #include "tun/hosts.h"
+#include "tun/ipv6.h"
 
 /* One UDP datagram, either way. */
 struct tun_udp {
@@ -52,8 +53,9 @@ struct tun_config {
     struct ipnet network;       /* the workstation network, IPv4: len is 96 + prefix, prefix 1 to 30 */
     bool ipv6;                  /* the same two exist for IPv6; false: IPv6 is dropped */
     struct ipaddr address6;     /* the gateway's own IPv6 address */
-    struct ipnet network6;      /* the workstation network, IPv6 */
-    uint32_t mtu;               /* of the link, bytes of IP packet */
+    struct ipnet network6;      /* the workstation network, IPv6: len is 8 to 126 */
+    struct ipaddr link_local6;  /* an address of fe80::/10 that is the gateway's too; all zero: none */
+    uint32_t mtu;               /* of the link, bytes of IP packet: 576 (1280 with IPv6) to 65535 */
     unsigned offload;           /* enum device_offload, as the device has it */
     uint32_t max_hosts;         /* workstation addresses in all; not above tcp_config.max_hosts */
     uint32_t max_per_mac;       /* addresses of one MAC */
@@ -67,7 +69,7 @@ struct tun_counters {
     uint64_t bytes_in;    /* of all frames in, without offload header */
     uint64_t frames_out;  /* taken by the link; a super-frame counts once */
     uint64_t bytes_out;   /* of these, without offload header */
-    uint64_t arp_replies;
+    uint64_t arp_replies; /* and neighbour advertisements */
     uint64_t echo_replies;
     uint64_t udp_in; /* datagrams given to the callback */
 };
@@ -78,7 +80,8 @@ struct tun {
     void *ctx;                 /* for ops */
     struct tcp_engine *engine; /* borrowed */
     struct hosts hosts;
-    uint64_t now; /* of the frame being looked at, microseconds */
+    struct ipv6_scope scope6; /* the configuration's IPv6 addresses, as tun/ipv6.h wants them */
+    uint64_t now;             /* of the frame being looked at, microseconds */
     struct tun_counters counters;
     struct drops drops;
 };

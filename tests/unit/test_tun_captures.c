@@ -97,10 +97,7 @@ static void every_frame_of_every_capture_is_used_or_dropped_once(void **state)
     (void)state;
     if (folder == NULL || folder[0] == '\0')
         skip();
-    struct tun_config config = rig_config();
-    config.ipv6 = true;
-    config.address6 = rig_addr(RIG_GATEWAY6);
-    config.network6 = (struct ipnet){.addr = rig_addr(RIG_GATEWAY6), .len = 64};
+    struct tun_config config = rig_config6();
     run.rig = rig_start(&config);
     assert_int_equal(nftw(folder, feed_file, 16, FTW_PHYS), 0);
     assert_int_equal(run.rig->tun.counters.frames_in, run.frames);

@@ -100,6 +100,12 @@ static void ipv6_to_a_group_that_is_not_of_ipv6_is_foreign(void **state)
     memcpy(spec.dst_mac, "\xff\xff\xff\xff\xff\xff", 6);
     changed(&wire, &spec);
     rig_expect_drop(*state, &wire, DROP_FRAME_FOREIGN);
+    memcpy(spec.dst_mac, "\x33\x34\x00\x00\x00\x01", 6);
+    changed(&wire, &spec);
+    rig_expect_drop(*state, &wire, DROP_FRAME_FOREIGN);
+    memcpy(spec.dst_mac, "\x01\x33\x00\x00\x00\x01", 6);
+    changed(&wire, &spec);
+    rig_expect_drop(*state, &wire, DROP_FRAME_FOREIGN);
     memcpy(spec.dst_mac, "\x33\x33\x00\x00\x00\x01", 6);
     changed(&wire, &spec);
     rig_expect_drop(*state, &wire, DROP_IPV6_OFF);

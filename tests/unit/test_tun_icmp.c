@@ -156,6 +156,25 @@ static void fragmentation_needed_is_handed_on_as_the_flow_has_it(void **state)
     assert_int_equal(rig->too_big_mtu, 0x578);
 }
 
+static void no_other_error_reaches_the_engine(void **state)
+{
+    struct rig *rig = *state;
+    struct wire wire, quoted;
+    introduce(rig);
+    quote(&quoted, RIG_FAR, RIG_STATION, 6);
+    for (unsigned code = 0; code < 16; code++) {
+        if (code == 4)
+            continue;
+        icmp(&wire, RIG_FAR, 3, (uint8_t)code, 1400, quoted.b, quoted.n);
+        rig_expect_drop(rig, &wire, DROP_ICMP);
+    }
+    static const uint8_t types[] = {4, 5, 11, 12}; /* source quench, redirect, time exceeded, parameter problem */
+    for (size_t i = 0; i < sizeof(types); i++) {
+        icmp(&wire, RIG_FAR, types[i], 4, 1400, quoted.b, quoted.n);
+        rig_expect_drop(rig, &wire, DROP_ICMP);
+    }
+}
+
 static void fragmentation_needed_about_anything_else_is_dropped(void **state)
 {
     struct rig *rig = *state;
@@ -218,6 +237,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_checksum_or_a_short_message_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(every_other_type_and_code_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(fragmentation_needed_is_handed_on_as_the_flow_has_it, start, stop),
+        cmocka_unit_test_setup_teardown(no_other_error_reaches_the_engine, start, stop),
         cmocka_unit_test_setup_teardown(fragmentation_needed_about_anything_else_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(nobody_speaks_for_a_neighbours_flow, start, stop),
     };

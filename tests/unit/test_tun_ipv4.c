@@ -287,6 +287,48 @@ static void a_spoofed_source_gets_no_answer_and_no_other_reason(void **state)
     rig_expect_drop(rig, &wire, DROP_IP_SOURCE);
 }
 
+static void an_idle_address_changes_hands_after_its_flows_were_reset(void **state)
+{
+    struct rig *rig = *state;
+    struct wire wire;
+    struct spec spec = rig_spec(6);
+    tcp(&wire, &spec, 1);
+    rig_expect_use(rig, &wire);
+    uint32_t host = rig->tcp.host;
+    rig->now += 1000000;
+    memcpy(spec.src_mac, rig_other_mac, 6);
+    tcp(&wire, &spec, 1);
+    rig_expect_use(rig, &wire);
+    assert_int_equal(rig->reset_count, 1);
+    assert_int_equal(rig->reset_host, host);
+    assert_int_equal(rig->gone_count, 1); /* the rig sees to it that this comes after the reset */
+    assert_memory_equal(hosts_at(&rig->tun.hosts, rig->tcp.host)->mac, rig_other_mac, 6);
+}
+
+static void a_busy_address_is_not_given_up_for_another(void **state)
+{
+    struct rig *rig = *state;
+    struct wire wire;
+    struct spec spec = rig_spec(6);
+    static const char *const mine[] = {"10.152.152.21", "10.152.152.22", "10.152.152.23", "10.152.152.24",
+                                       "10.152.152.25"};
+    for (size_t i = 0; i < 4; i++) {
+        spec.src = mine[i];
+        tcp(&wire, &spec, 1);
+        rig_expect_use(rig, &wire);
+        if (i == 0)
+            rig->busy_host = rig->tcp.host;
+    }
+    rig->now += 1000000;
+    spec.src = mine[4];
+    tcp(&wire, &spec, 1);
+    rig_expect_use(rig, &wire);
+    assert_int_equal(rig->gone_count, 1);
+    assert_int_not_equal(rig->reset_host, rig->busy_host);
+    struct ipaddr busy = rig_addr(mine[0]);
+    assert_true(hosts_is_bound(&rig->tun.hosts, &busy, rig_station_mac));
+}
+
 static void a_full_table_is_said(void **state)
 {
     struct wire wire;
@@ -346,6 +388,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_gateway_itself_is_a_destination_for_the_engine, start, stop),
         cmocka_unit_test_setup_teardown(every_protocol_but_three_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(a_spoofed_source_gets_no_answer_and_no_other_reason, start, stop),
+        cmocka_unit_test_setup_teardown(an_idle_address_changes_hands_after_its_flows_were_reset, start, stop),
+        cmocka_unit_test_setup_teardown(a_busy_address_is_not_given_up_for_another, start, stop),
         cmocka_unit_test_setup_teardown(a_full_table_is_said, start, stop),
         cmocka_unit_test_setup_teardown(congestion_experienced_is_passed_on, start, stop),
         cmocka_unit_test_setup_teardown(the_time_to_live_does_not_matter, start, stop),

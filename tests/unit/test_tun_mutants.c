@@ -39,16 +39,20 @@ static void good_frame(struct wire *wire, unsigned kind, size_t n, bool ipv6)
         rig_udp(&payload, &spec, 53, n);
         break;
     case 2:
-        spec.protocol = 1;
+        spec.protocol = ipv6 ? 58 : 1;
         spec.dst = ipv6 ? RIG_GATEWAY6 : RIG_GATEWAY;
-        rig_icmp(&payload, 8, 0, 1, body, sizeof(body));
+        if (ipv6)
+            rig_icmpv6(&payload, &spec, 128, 0, 1, body, sizeof(body));
+        else
+            rig_icmp(&payload, 8, 0, 1, body, sizeof(body));
         break;
     case 3:
-        spec.offload = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-                                               .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-                                               .gso_size = 100,
-                                               .csum_start = 34,
-                                               .csum_offset = 16};
+        spec.offload =
+            (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                    .gso_type = ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4,
+                                    .gso_size = 100,
+                                    .csum_start = ipv6 ? 54 : 34,
+                                    .csum_offset = 16};
         rig_tcp(&payload, &spec, n);
         break;
     default:
@@ -60,10 +64,7 @@ static void good_frame(struct wire *wire, unsigned kind, size_t n, bool ipv6)
 
 static void mutated_frames_are_used_or_dropped_once(bool ipv6)
 {
-    struct tun_config config = rig_config();
-    config.ipv6 = ipv6;
-    config.address6 = rig_addr(RIG_GATEWAY6);
-    config.network6 = (struct ipnet){.addr = rig_addr(RIG_GATEWAY6), .len = 64};
+    struct tun_config config = ipv6 ? rig_config6() : rig_config();
     struct rig *rig = rig_start(&config);
     struct random r = random_start();
     static struct wire wire;
@@ -94,6 +95,12 @@ static void mutated_ipv4_frames_are_used_or_dropped_once(void **state)
     mutated_frames_are_used_or_dropped_once(false);
 }
 
+static void mutated_ipv6_frames_are_used_or_dropped_once(void **state)
+{
+    (void)state;
+    mutated_frames_are_used_or_dropped_once(true);
+}
+
 static void random_bytes_are_dropped(void **state)
 {
     (void)state;
@@ -116,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mutated_ipv4_frames_are_used_or_dropped_once),
+        cmocka_unit_test(mutated_ipv6_frames_are_used_or_dropped_once),
         cmocka_unit_test(random_bytes_are_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

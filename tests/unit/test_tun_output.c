@@ -332,6 +332,24 @@ static void configurations_that_make_no_sense_are_refused(void **state)
         assert_int_equal(tun_init(&tun, &bad[i], &ops, NULL, NULL), -EINVAL);
 }
 
+static void configurations_at_the_edge_are_fine(void **state)
+{
+    (void)state;
+    struct tun tun;
+    static const struct tun_ops ops;
+    struct tun_config good[4];
+    for (size_t i = 0; i < 4; i++)
+        good[i] = rig_config();
+    good[0].mtu = 576;
+    good[1].mtu = 65535;
+    good[2].network.len = 96 + 30;
+    good[3].network.len = 96 + 1;
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(tun_init(&tun, &good[i], &ops, NULL, NULL), 0);
+        tun_fini(&tun);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +365,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_refusal_has_its_icmp_code, start, stop),
         cmocka_unit_test_setup_teardown(an_announcement_tells_everybody, start, stop),
         cmocka_unit_test_setup_teardown(configurations_that_make_no_sense_are_refused, start, stop),
+        cmocka_unit_test_setup_teardown(configurations_at_the_edge_are_fine, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,6 +105,16 @@ struct tun_config rig_config(void)
     return config;
 }
 
+struct tun_config rig_config6(void)
+{
+    struct tun_config config = rig_config();
+    config.ipv6 = true;
+    config.address6 = rig_addr(RIG_GATEWAY6);
+    config.network6 = (struct ipnet){.addr = rig_addr(RIG_GATEWAY6), .len = 64};
+    config.link_local6 = rig_addr("fe80::10");
+    return config;
+}
+
 struct rig *rig_start(const struct tun_config *config)
 {
     static const struct tun_ops ops = {
@@ -305,6 +315,16 @@ void rig_icmp(struct wire *wire, uint8_t type, uint8_t code, uint32_t rest, cons
     put32(wire, rest);
     put(wire, body, n);
     set16(wire, 2, (uint16_t)~ref_fold(ref_sum(0, wire->b, wire->n)));
+}
+
+void rig_icmpv6(struct wire *wire, const struct spec *spec, uint8_t type, uint8_t code, uint32_t rest,
+                const void *body, size_t n)
+{
+    struct ipaddr src = rig_addr(spec->src), dst = rig_addr(spec->dst);
+    rig_icmp(wire, type, code, rest, body, n);
+    wire->b[2] = wire->b[3] = 0;
+    uint32_t sum = ref_pseudo(&src, &dst, 58, (uint32_t)wire->n);
+    set16(wire, 2, (uint16_t)~ref_fold(ref_sum(sum, wire->b, wire->n)));
 }
 
 void rig_arp(struct wire *wire, const uint8_t dst_mac[6], const uint8_t src_mac[6], uint16_t operation,

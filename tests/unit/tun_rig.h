@@ -18,8 +18,6 @@
 
 #define RIG_SENT_MAX 8u
 #define RIG_OFFLOAD (DEVICE_OFFLOAD_CSUM | DEVICE_OFFLOAD_TSO4 | DEVICE_OFFLOAD_TSO6)
-#define RIG_TCP_HEADER 20u
-#define RIG_ECHO_BODY 8u
 
 /* Bytes of a frame, or of a part of one. */
 struct wire {
@@ -67,6 +65,8 @@ extern const uint8_t rig_other_mac[6];
 
 /* The configuration that rig_start() uses: 10.152.152.10/18, MTU 1500, every offload, no IPv6. */
 struct tun_config rig_config(void);
+/* The same, with IPv6: fd19:c33d:88bc::10/64 and fe80::10. */
+struct tun_config rig_config6(void);
 /* A new rig, or exit. Only one at a time. */
 struct rig *rig_start(const struct tun_config *config);
 void rig_stop(struct rig *rig);
@@ -110,6 +110,9 @@ void rig_tcp(struct wire *wire, const struct spec *spec, size_t n);
 void rig_udp(struct wire *wire, const struct spec *spec, uint16_t port, size_t n);
 /* An ICMP message. */
 void rig_icmp(struct wire *wire, uint8_t type, uint8_t code, uint32_t rest, const void *body, size_t n);
+/* An ICMPv6 message, with a right checksum for the addresses of `spec`. */
+void rig_icmpv6(struct wire *wire, const struct spec *spec, uint8_t type, uint8_t code, uint32_t rest,
+                const void *body, size_t n);
 /* An ARP message, as a whole frame. */
 void rig_arp(struct wire *wire, const uint8_t dst_mac[6], const uint8_t src_mac[6], uint16_t operation,
              const uint8_t sender_mac[6], const char *sender, const uint8_t target_mac[6], const char *target);

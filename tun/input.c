@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tun/input.h"
+
+enum drop input_tcp(struct tun *tun, const struct packet *packet, const struct frame *frame, uint32_t host,
+                    uint64_t now)
+{
+    enum drop why = packet_check_tcp(packet, &frame->offload);
+    if (why != DROP_NONE)
+        return why;
+    const struct tcp_in in = {
+        .src = packet->src,
+        .dst = packet->dst,
+        .host = host,
+        .seg = packet->payload,
+        .gso_size = frame->offload.gso_size,
+        .congested = packet->congested,
+    };
+    tcp_input(tun->engine, &in, now);
+    return DROP_NONE;
+}
+
+enum drop input_udp(struct tun *tun, const struct packet *packet, const struct frame *frame, uint32_t host)
+{
+    struct packet_udp datagram;
+    enum drop why = packet_parse_udp(&datagram, packet, &frame->offload);
+    if (why != DROP_NONE)
+        return why;
+    tun->counters.udp_in++;
+    const struct tun_udp udp = {
+        .src = packet->src,
+        .dst = packet->dst,
+        .src_port = datagram.src_port,
+        .dst_port = datagram.dst_port,
+        .host = host,
+        .payload = datagram.data,
+    };
+    return tun->ops.udp(tun->ctx, &udp);
+}
+
+/* It is believed only from whom the segment was for, or from a router that owns that address on this link, and only about
+ * the path it came from; whether the quoted sequence number is in flight is for the engine to judge (RFC 5927). */
+enum drop input_too_big(struct tun *tun, const struct packet *packet, const struct frame *frame,
+                        const struct icmp_quote *quote, uint32_t mtu, uint64_t now)
+{
+    if (!ipaddr_equal(&quote->src, &packet->dst) || !hosts_is_bound(&tun->hosts, &quote->dst, frame->src_mac))
+        return DROP_ICMP;
+    const struct tcp_tuple tuple = {
+        .src = quote->dst,
+        .dst = quote->src,
+        .src_port = quote->dst_port,
+        .dst_port = quote->src_port,
+    };
+    tcp_packet_too_big(tun->engine, &tuple, quote->seq, mtu, now);
+    return DROP_NONE;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The steps of tun_input(), for the sources of tun/ only. Each returns DROP_NONE if the frame was used, or the reason to
+ * count.
+ */
+#ifndef CLOISTER_TUN_INPUT_H
+#define CLOISTER_TUN_INPUT_H
+
+#include <stdint.h>
+
+#include "base/drop.h"
+#include "tun/icmp.h"
+#include "tun/packet.h"
+#include "tun/tun.h"
+
+enum drop input_arp(struct tun *tun, const struct frame *frame, uint64_t now);
+enum drop input_ipv4(struct tun *tun, const struct frame *frame, uint64_t now);
+enum drop input_ipv6(struct tun *tun, const struct frame *frame, uint64_t now);
+
+/* A packet of the workstation `host`, whose addresses were checked: to the engine, or to the `udp` callback. */
+enum drop input_tcp(struct tun *tun, const struct packet *packet, const struct frame *frame, uint32_t host,
+                    uint64_t now);
+enum drop input_udp(struct tun *tun, const struct packet *packet, const struct frame *frame, uint32_t host);
+
+/* "Fragmentation needed" or "packet too big" about a segment of ours (RFC 1191 4, 8201 4): to the engine. */
+enum drop input_too_big(struct tun *tun, const struct packet *packet, const struct frame *frame,
+                        const struct icmp_quote *quote, uint32_t mtu, uint64_t now);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+
+#include "tun/icmpv6.h"
+#include "tun/input.h"
+#include "tun/ipv6.h"
+#include "tun/ndp.h"
+#include "tun/output.h"
+
+/* Solicitations for the gateway's own addresses are answered; the sender's address is bound, as if it had sent a packet.
+ * (One who asks whether our address is taken has none yet.) All else that neighbours tell one another is not for us. */
+static enum drop input_ndp(struct tun *tun, const struct packet *packet, const struct frame *frame,
+                           const struct icmp *icmp, uint64_t now)
+{
+    struct ndp_solicitation solicitation;
+    uint32_t host;
+    if (icmp->type != NDP_NEIGHBOUR_SOLICITATION)
+        return DROP_NDP_OTHER;
+    enum drop why = ndp_parse_solicitation(&solicitation, packet, icmp);
+    if (why != DROP_NONE)
+        return why;
+    struct ipaddr group = ndp_solicited_node(&solicitation.target);
+    if (!ipv6_is_gateway(&solicitation.target, &tun->scope6) ||
+        (!ipaddr_equal(&packet->dst, &solicitation.target) && !ipaddr_equal(&packet->dst, &group)))
+        return DROP_NDP_OTHER;
+    if (solicitation.has_source && !frame_mac_equal(solicitation.source, frame->src_mac))
+        return DROP_IP_SOURCE;
+    if (!solicitation.probe) {
+        bool link_local = ipv6_is_link_local(&packet->src) && !ipv6_is_gateway(&packet->src, &tun->scope6);
+        if (!link_local && !ipv6_is_host(&packet->src, &tun->scope6))
+            return DROP_IP_SOURCE;
+        why = hosts_bind(&tun->hosts, &packet->src, frame->src_mac, now, &host);
+        if (why != DROP_NONE)
+            return why;
+    }
+    if (output_advertisement(tun, frame->src_mac, &solicitation.target, solicitation.probe ? NULL : &packet->src) ==
+        0)
+        tun->counters.arp_replies++;
+    return DROP_NONE;
+}
+
+static enum drop input_icmpv6(struct tun *tun, const struct packet *packet, const struct frame *frame,
+                              const struct icmp *icmp, uint32_t host, uint64_t now)
+{
+    struct icmp_quote quote;
+    if (icmp->type == ICMPV6_TOO_BIG && icmpv6_parse_quote(&quote, icmp->body))
+        return input_too_big(tun, packet, frame, &quote, icmp->rest, now);
+    if (icmp->type != ICMPV6_ECHO_REQUEST || icmp->code != 0 || !ipv6_is_gateway(&packet->dst, &tun->scope6))
+        return DROP_ICMP;
+    if (output_echo_reply(tun, host, packet, icmp) == -EMSGSIZE)
+        return DROP_ICMP;
+    tun->counters.echo_replies++;
+    return DROP_NONE;
+}
+
+enum drop input_ipv6(struct tun *tun, const struct frame *frame, uint64_t now)
+{
+    struct packet packet;
+    struct icmp icmp;
+    uint32_t host;
+    if (!tun->config.ipv6)
+        return DROP_IPV6_OFF;
+    enum drop why = ipv6_parse(&packet, frame->payload);
+    if (why != DROP_NONE)
+        return why;
+    if (frame->group && !ipv6_is_multicast(&packet.dst))
+        return DROP_FRAME_FOREIGN;
+
+    if (packet.protocol == PACKET_ICMPV6) {
+        if (!frame_offload_fits(&frame->offload, packet.header_len, 0, FRAME_GSO_NONE))
+            return DROP_FRAME_OFFLOAD;
+        why = icmpv6_parse(&icmp, &packet);
+        if (why != DROP_NONE)
+            return ndp_is_message(&icmp) ? DROP_NDP_BAD : why;
+        if (ndp_is_message(&icmp)) /* it has rules of its own for addresses */
+            return input_ndp(tun, &packet, frame, &icmp, now);
+    }
+    why = ipv6_check_addresses(&packet, &tun->scope6);
+    if (why != DROP_NONE)
+        return why;
+    why = hosts_bind(&tun->hosts, &packet.src, frame->src_mac, now, &host);
+    if (why != DROP_NONE)
+        return why;
+
+    switch (packet.protocol) {
+    case PACKET_TCP:
+        return input_tcp(tun, &packet, frame, host, now);
+    case PACKET_UDP:
+        return input_udp(tun, &packet, frame, host);
+    case PACKET_ICMPV6:
+        return input_icmpv6(tun, &packet, frame, &icmp, host, now);
+    default:
+        return DROP_IP_PROTOCOL;
+    }
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tun/ndp.h"
+
+#include <string.h>
+
+#include "tun/icmpv6.h"
+#include "tun/ipv6.h"
+
+#define OPTION_UNIT 8u /* bytes in which options count their length */
+
+enum option_type {
+    OPTION_SOURCE = 1, /* link-layer address of the sender */
+    OPTION_TARGET = 2, /* link-layer address of the target */
+};
+
+#define FLAG_ROUTER 0x80000000u
+#define FLAG_SOLICITED 0x40000000u
+#define FLAG_OVERRIDE 0x20000000u
+
+bool ndp_is_message(const struct icmp *icmp)
+{
+    return icmp->type >= NDP_ROUTER_SOLICITATION && icmp->type <= NDP_REDIRECT;
+}
+
+/* Walk the options; all must have a length, and the sender's MAC address is kept. */
+static bool parse_options(struct ndp_solicitation *solicitation, struct bytes b)
+{
+    while (b.left > 0) {
+        uint8_t type = bytes_u8(&b);
+        uint8_t units = bytes_u8(&b);
+        if (units == 0)
+            return false;
+        struct bytes value = bytes_sub(&b, (size_t)units * OPTION_UNIT - 2);
+        if (!bytes_ok(&b))
+            return false;
+        if (type == OPTION_SOURCE) {
+            memcpy(solicitation->source, value.at, FRAME_MAC_LEN); /* one unit holds two bytes and just that */
+            solicitation->has_source = true;
+        }
+    }
+    return true;
+}
+
+enum drop ndp_parse_solicitation(struct ndp_solicitation *solicitation, const struct packet *packet,
+                                 const struct icmp *icmp)
+{
+    struct bytes b = icmp->body;
+    const uint8_t *target = bytes_take(&b, sizeof(solicitation->target.b));
+    if (target == NULL || icmp->code != 0 || packet->hop_limit != NDP_HOP_LIMIT)
+        return DROP_NDP_BAD;
+    *solicitation =
+        (struct ndp_solicitation){.target = ipaddr_v6(target), .probe = ipv6_is_unspecified(&packet->src)};
+    if (ipv6_is_multicast(&solicitation->target) || !parse_options(solicitation, b))
+        return DROP_NDP_BAD;
+    if (solicitation->probe) {
+        struct ipaddr group = ndp_solicited_node(&solicitation->target);
+        if (solicitation->has_source || !ipaddr_equal(&packet->dst, &group))
+            return DROP_NDP_BAD;
+    }
+    return DROP_NONE;
+}
+
+struct ipaddr ndp_solicited_node(const struct ipaddr *addr)
+{
+    struct ipaddr group = {{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 0}};
+    memcpy(group.b + 13, addr->b + 13, 3);
+    return group;
+}
+
+struct ipaddr ndp_all_nodes(void)
+{
+    return (struct ipaddr){{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+}
+
+void ndp_build_advertisement(uint8_t *at, const struct ipaddr *target, const uint8_t mac[FRAME_MAC_LEN],
+                             const struct ipaddr *dst, bool solicited)
+{
+    uint8_t *body = at + ICMP_HEADER_LEN;
+    memcpy(body, target->b, sizeof(target->b));
+    body[16] = OPTION_TARGET;
+    body[17] = 1;
+    memcpy(body + 18, mac, FRAME_MAC_LEN);
+    icmpv6_build(at, target, dst, NDP_NEIGHBOUR_ADVERTISEMENT, 0,
+                 FLAG_ROUTER | FLAG_OVERRIDE | (solicited ? FLAG_SOLICITED : 0), body,
+                 NDP_ADVERTISEMENT_LEN - ICMP_HEADER_LEN);
+}
