@@ -87,7 +87,7 @@ struct tun {
 };
 
 /* Set up. `config` and `ops` are copied; `engine` is borrowed and may be given later by setting tun->engine, before
- * the first frame. 0, -EINVAL (a configuration that makes no sense) or -ENOMEM. */
+ * the first frame. `tun` must stay where it is. 0, -EINVAL (a configuration that makes no sense) or -ENOMEM. */
 int tun_init(struct tun *tun, const struct tun_config *config, const struct tun_ops *ops, void *ctx,
              struct tcp_engine *engine);
 
