@@ -84,7 +84,7 @@ void peer_send_ack(struct peer *p, uint64_t now)
 static void owe(struct peer *p, uint32_t payload, uint64_t now)
 {
     uint32_t full = p->s.mss != 0 ? p->s.mss : 536;
-    p->unacked += payload > full ? 2 : 1; /* several came as one */
+    p->unacked += payload + (p->ts_on ? 12 : 0) > full ? 2 : 1; /* several came as one */
     if (p->s.delayed_ack == 0 || p->unacked >= 2)
         p->delack_at = now;
     else if (p->delack_at == NEVER)

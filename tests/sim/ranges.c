@@ -16,6 +16,8 @@ static int64_t most(int64_t a, int64_t b)
 
 static void remove_span(struct ranges *r, uint32_t from, uint32_t to)
 {
+    if (from == to)
+        return;
     memmove(r->at + from, r->at + to, (r->count - to) * sizeof(*r->at));
     r->count -= to - from;
 }

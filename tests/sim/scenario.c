@@ -317,12 +317,12 @@ void scenario_make(struct scenario *s, uint64_t seed)
         /* What stands still for that long is given up, by half_close_timeout or in FIN_WAIT_2. */
         if (p->upstream.stall_for + 5 * SECOND > (uint64_t)s->config.half_close_timeout * 1000)
             p->completes = false;
-        if (s->leave_at != 0 && p->host == 0)
-            p->completes = false;
         if (s->damaged)
             p->peer.vanish_at = s->start + 1800ull * SECOND; /* two confused ends may talk for ever */
         if (troubled && one_in(2))
             make_trouble(s, p);
+        if (s->leave_at != 0 && p->host == 0)
+            p->completes = false;
     }
     s->rtt_max = round_trip(s);
 }
