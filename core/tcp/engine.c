@@ -143,6 +143,9 @@ void engine_clock(struct tcp_engine *e, uint64_t now)
 {
     e->now = now;
     e->now_ms = (uint32_t)(now / 1000);
+    /* While no timer is set nobody calls tcp_advance(), perhaps for weeks, and the next timer is set before it is. */
+    if (e->wheel.set == 0)
+        wheel_expire(&e->wheel, e->now_ms);
 }
 
 void tcp_advance(struct tcp_engine *e, uint64_t now)
