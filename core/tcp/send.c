@@ -85,15 +85,17 @@ static bool resend(struct tcp_engine *e, struct flow *f, uint32_t *frames)
         uint32_t room = f->cwnd > pipe ? f->cwnd - pipe : 0;
         if (start == f->snd_una)
             room = u32_max(room, mss); /* the first is sent whatever the pipe says (RFC 6675 5 (4.3)) */
-        bool only_fin = (f->flags & FLOW_FIN_SENT) && start + 1 == f->snd_nxt;
-        uint32_t len = u32_min(end - start, burst_max(e, mss));
+        /* The FIN takes no room, here as when it was sent first. */
+        uint32_t fin = (f->flags & FLOW_FIN_SENT) && end == f->snd_nxt ? 1 : 0;
+        uint32_t data = end - start - fin;
+        uint32_t len = u32_min(data, burst_max(e, mss));
         if (room < u32_min(len, mss))
             return false;
-        len = u32_min(len, room);
-        if (!only_fin)
-            len = u32_min(len, window_from(f, start));
-        if (len > mss && start + len != end)
+        len = u32_min(u32_min(len, room), window_from(f, start));
+        if (len > mss && len != data)
             len -= len % mss;
+        if (len == data)
+            len += fin;
         if (len == 0)
             return false;
         resend_range(e, f, start, len);
@@ -257,7 +259,7 @@ void send_arm(struct tcp_engine *e, struct flow *f)
     uint32_t rto = u32_min(rtt_rto(f) << f->backoff, RTO_MAX);
     f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED);
     if (flight(f) == 0 || shut) {
-        bool blocked = unsent(f) > 0 || ((f->flags & FLOW_READABLE) && window_from(f, f->snd_nxt) > 0);
+        bool blocked = unsent(f) > 0 || (f->flags & FLOW_READABLE);
         if (flight(f) == 0 && !(sending && blocked))
             return;
         /* Nothing on the wire will bring the ACK that gets this flow moving: a shut or silly window, or no memory. */
@@ -284,11 +286,12 @@ void send_arm(struct tcp_engine *e, struct flow *f)
  * after all (RFC 9293 3.8.6.1). */
 static void persist_timeout(struct tcp_engine *e, struct flow *f)
 {
-    if (e->now_ms - f->active_at > PERSIST_GIVE_UP) {
-        close_reset(e, f);
-        return;
-    }
     if (unsent(f) > 0 || flight(f) > 0) {
+        /* Not of a flow that only waits for memory: how long it was idle before says nothing. */
+        if (e->now_ms - f->active_at > PERSIST_GIVE_UP) {
+            close_reset(e, f);
+            return;
+        }
         f->backoff = (uint8_t)u32_min(f->backoff + 1u, BACKOFF_MAX);
         if (f->snd_wnd == 0 || flight(f) > 0) {
             if (flight(f) == 0)
