@@ -6,7 +6,6 @@
 #include "tcp/internal.h"
 
 #define PAWS_FORGET (24u * 24u * 3600u * 1000u) /* ms, RFC 7323 5.5 */
-#define OUTSIDE_EVERY 500u                      /* ms between answers to payloadless segments outside the window */
 
 /* RFC 7323 5.2: older than the newest timestamp seen in order. */
 static bool paws_rejects(const struct tcp_engine *e, const struct flow *f, const struct segment *s)
@@ -47,8 +46,8 @@ static void outside_window(struct tcp_engine *e, struct flow *f, const struct se
         emit_ack_dsack(e, f, (struct sack_block){s->seq, s->seq + s->len});
         return;
     }
-    if (s->len > 0 || s->seq == f->rcv_nxt - 1 || s->seq == f->rcv_nxt)
-        emit_ack(e, f);
+    if (s->len > 0)
+        emit_ack(e, f); /* only timers send payload again */
     else
         emit_challenge(e, f);
 }
