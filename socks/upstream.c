@@ -14,7 +14,8 @@
  *
  * Events. Each socket is put into one inner epoll, edge-triggered, for reading and writing, and never touched with
  * epoll_ctl() again. An event carries index and generation of its flow: one that was fetched before its flow ended
- * is recognised and dropped. The outer loop watches the epoll's own descriptor.
+ * is recognised and dropped. The same epoll watches the few other descriptors that the packet's way needs, so that
+ * one epoll_wait() tells all there is to do.
  *
  * Answers are read in pieces that cannot reach into the stream behind them, so that the stream begins exactly where
  * the engine begins to read. An edge is consumed only by a read that came back short, and at the end of the answer
@@ -76,6 +77,9 @@ struct socks_upstream {
     uint64_t retry_at; /* microseconds; of meaning while the backlog is not empty */
     uint32_t capacity; /* SO_SNDBUF as the kernel keeps it, bytes */
     int epoll;
+    unsigned fetched; /* events[] holds so many that are not dispatched yet */
+    unsigned watched; /* bits of socks_upstream_watch() that were found readable and not reported yet */
+    struct epoll_event events[EVENTS_AT_ONCE];
     struct socks_counters counters;
 };
 
@@ -358,25 +362,54 @@ static void stream_event(struct socks_upstream *up, struct tcp_flow_id id, uint3
         tcp_upstream_writable(up->engine, id, stream_room(up, s), now);
 }
 
+int socks_upstream_watch(struct socks_upstream *up, int fd, unsigned bit)
+{
+    /* No flow has index 0, so the bit can stand where a flow's generation does. */
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)bit << 32};
+    return epoll_ctl(up->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* Fetch events into up->events. 0 or negative errno. */
+static int fetch(struct socks_upstream *up, unsigned most, int timeout)
+{
+    int n = epoll_wait(up->epoll, up->events, (int)most, timeout);
+    up->fetched = n > 0 ? (unsigned)n : 0;
+    for (int i = 0; i < n; i++)
+        if ((uint32_t)up->events[i].data.u64 == 0)
+            up->watched |= (unsigned)(up->events[i].data.u64 >> 32);
+    return n < 0 && errno != EINTR ? -errno : 0;
+}
+
+int socks_upstream_wait(struct socks_upstream *up, int timeout, unsigned *watched)
+{
+    int err = 0;
+    if (up->fetched == 0)
+        err = fetch(up, EVENTS_AT_ONCE, timeout);
+    *watched = up->watched;
+    up->watched = 0;
+    return err;
+}
+
 int socks_upstream_dispatch(struct socks_upstream *up, unsigned max_events, uint64_t now)
 {
     unsigned total = 0;
-    while (total < max_events) {
-        struct epoll_event events[EVENTS_AT_ONCE];
-        unsigned room = max_events - total < EVENTS_AT_ONCE ? max_events - total : EVENTS_AT_ONCE;
-        int n = epoll_wait(up->epoll, events, (int)room, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        for (int i = 0; i < n; i++) {
-            struct tcp_flow_id id = {(uint32_t)events[i].data.u64, (uint32_t)(events[i].data.u64 >> 32)};
-            stream_event(up, id, events[i].events, now);
+    do {
+        unsigned most = max_events - total < EVENTS_AT_ONCE ? max_events - total : EVENTS_AT_ONCE;
+        if (up->fetched == 0) {
+            int err = fetch(up, most, 0);
+            if (err < 0)
+                return err;
         }
-        total += (unsigned)n;
-        if ((unsigned)n < room)
+        unsigned n = up->fetched;
+        up->fetched = 0;
+        for (unsigned i = 0; i < n; i++) {
+            struct tcp_flow_id id = {(uint32_t)up->events[i].data.u64, (uint32_t)(up->events[i].data.u64 >> 32)};
+            stream_event(up, id, up->events[i].events, now);
+        }
+        total += n;
+        if (n < most)
             break;
-    }
+    } while (total < max_events);
     return (int)total;
 }
 
@@ -515,11 +548,6 @@ void socks_upstream_free(struct socks_upstream *up)
     free(up->backlog);
     free(up->streams);
     free(up);
-}
-
-int socks_upstream_fd(const struct socks_upstream *up)
-{
-    return up->epoll;
 }
 
 const struct socks_counters *socks_upstream_counters(const struct socks_upstream *up)

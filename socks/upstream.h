@@ -80,12 +80,18 @@ void socks_upstream_attach(struct socks_upstream *up, struct tcp_engine *engine)
 /* Close every stream, without telling the engine, and free. NULL is allowed. */
 void socks_upstream_free(struct socks_upstream *up);
 
-/* A descriptor that is readable when socks_upstream_dispatch() has something to do. Owned by the upstream. */
-int socks_upstream_fd(const struct socks_upstream *up);
+/* Watch a descriptor of somebody else, too: whether it is readable (or broken), level-triggered. `bit` is one bit that
+ * socks_upstream_wait() will report. The descriptor stays its owner's. 0 or negative errno. */
+int socks_upstream_watch(struct socks_upstream *up, int fd, unsigned bit);
 
-/* Read at most about `max_events` events and tell the engine. `now` in microseconds, monotonic, as for the engine.
- * Returns how many events there were: max_events means that there may be more. Negative errno: epoll_wait() failed.
- */
+/* Sleep until something happens, but at most `timeout` ms (-1: for ever). *watched: the bits of the watched descriptors
+ * that are readable. What happened to streams is kept for socks_upstream_dispatch(). 0, also if a signal came, or
+ * negative errno. */
+int socks_upstream_wait(struct socks_upstream *up, int timeout, unsigned *watched);
+
+/* Tell the engine what happened to streams, at most about `max_events` times. `now` in microseconds, monotonic, as for
+ * the engine. Returns how many events there were: max_events means that there may be more. Negative errno: the epoll
+ * is broken. */
 int socks_upstream_dispatch(struct socks_upstream *up, unsigned max_events, uint64_t now);
 
 /* Try again to connect what had to wait (the listener's backlog was full), if it is time. */

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two descriptors make work: the TAP and the upstream's inner epoll. Their callbacks only note that they are ready; the
- * turn itself runs once per round of the loop, after all of them were asked (a uv_check), so that what came from both
- * sides meets in one turn: one gathered send per flow, one ACK per batch. If a turn leaves work behind, an idle handle
- * keeps the loop from sleeping, and the descriptors are asked again before the next turn.
+ * The packet's way has an epoll of its own: the upstream's, with every stream in it edge-triggered, which watches the
+ * TAP as well. So one system call waits for all there is, and what came from both sides meets in one turn: one gathered
+ * send per flow, one ACK per batch. The next deadline of whoever has one is the time-out of that wait. If a turn leaves
+ * work behind, the wait does not sleep.
  *
- * There is one timer. It is set to the next deadline of whoever has one, rounded up to a millisecond of libuv's clock,
- * which is the same clock.
+ * Everything that is not a packet (the supervisor's channel, housekeeping timers) is libuv's. Its loop is one more
+ * descriptor in the epoll, and is run without waiting when that is readable or one of its timers is due.
  *
  * Memory that became free is given back a while after the load fell, not in the middle of it.
  */
 #include "daemon/event_loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
@@ -21,25 +22,21 @@
 #include "daemon/log.h"
 #include "tun/output.h"
 
+#define READY_LOOP (1u << 31)   /* libuv's loop has something, beside enum gateway_ready */
 #define SETTLE_AFTER_MS 2000u   /* from a fall of the load until memory is given back */
 #define ANNOUNCE_AGAIN_MS 2000u /* RFC 5227 2.3, ANNOUNCE_INTERVAL */
 
 struct event_loop {
     uv_loop_t uv;
-    uv_poll_t link;
-    uv_poll_t upstream;
     uv_poll_t channel;
-    uv_check_t turn;
-    uv_idle_t busy; /* started while a turn left work behind */
-    uv_timer_t deadline;
     uv_timer_t settle;
     uv_timer_t announce;
     struct gateway *gateway;
     int channel_fd;
-    unsigned ready;  /* set of enum gateway_ready, since the last turn */
-    bool again;      /* the last turn left work behind */
-    uint64_t load;   /* gateway_load() after the last turn */
-    int exit_status; /* of the process, once the loop was stopped */
+    bool again;    /* the last turn left work behind */
+    uint64_t load; /* gateway_load() after the last turn */
+    bool ended;
+    int exit_status; /* of the process, once `ended` */
 };
 
 uint64_t event_loop_now(void)
@@ -50,21 +47,24 @@ uint64_t event_loop_now(void)
 static void loop_end(struct event_loop *loop, int exit_status)
 {
     loop->exit_status = exit_status;
-    uv_stop(&loop->uv);
+    loop->ended = true;
 }
 
-static void on_deadline(uv_timer_t *timer);
-
-static void arm_deadline(struct event_loop *loop)
+/* How long there is nothing to do unless something happens: ms, rounded up; -1: for ever. */
+static int time_to_wait(struct event_loop *loop)
 {
+    if (loop->again)
+        return 0;
+    uv_update_time(&loop->uv);
+    int wait = uv_backend_timeout(&loop->uv);
     uint64_t at;
-    if (!gateway_next_deadline(loop->gateway, &at)) {
-        uv_timer_stop(&loop->deadline);
-        return;
+    if (gateway_next_deadline(loop->gateway, &at)) {
+        uint64_t now = event_loop_now();
+        uint64_t ms = at > now ? (at - now + 999) / 1000 : 0;
+        if (wait < 0 || ms < (uint64_t)wait)
+            wait = (int)(ms < INT_MAX ? ms : INT_MAX);
     }
-    uint64_t due = at / 1000 + 1;
-    uint64_t now = uv_now(&loop->uv);
-    uv_timer_start(&loop->deadline, on_deadline, due > now ? due - now : 0, 0);
+    return wait;
 }
 
 static void on_settle(uv_timer_t *timer)
@@ -73,67 +73,19 @@ static void on_settle(uv_timer_t *timer)
     gateway_settle(loop->gateway);
 }
 
-static void on_busy(uv_idle_t *idle)
+static void run_turn(struct event_loop *loop, unsigned ready)
 {
-    (void)idle; /* being started is all it does */
-}
-
-static void run_turn(struct event_loop *loop)
-{
-    unsigned ready = loop->ready;
-    loop->ready = 0;
     int status = gateway_turn(loop->gateway, ready, event_loop_now(), &loop->again);
     if (status != 0) {
-        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "serve the link"), LOG_E("error", status));
+        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "serve the link: has the TAP been removed?"),
+                  LOG_E("error", status));
         loop_end(loop, 1);
         return;
     }
-    if (loop->again)
-        uv_idle_start(&loop->busy, on_busy);
-    else
-        uv_idle_stop(&loop->busy);
-
     uint64_t load = gateway_load(loop->gateway);
     if (load < loop->load && !uv_is_active((uv_handle_t *)&loop->settle))
         uv_timer_start(&loop->settle, on_settle, SETTLE_AFTER_MS, 0);
     loop->load = load;
-    arm_deadline(loop);
-}
-
-static void on_turn(uv_check_t *check)
-{
-    struct event_loop *loop = check->data;
-    if (loop->ready != 0 || loop->again)
-        run_turn(loop);
-}
-
-static void on_deadline(uv_timer_t *timer)
-{
-    run_turn(timer->data);
-}
-
-static void on_link(uv_poll_t *poll, int status, int events)
-{
-    struct event_loop *loop = poll->data;
-    if (status < 0) {
-        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "watch the TAP: has it been removed?"),
-                  LOG_E("error", status));
-        loop_end(loop, 1);
-    } else if (events != 0) {
-        loop->ready |= GATEWAY_READY_LINK;
-    }
-}
-
-static void on_upstream(uv_poll_t *poll, int status, int events)
-{
-    struct event_loop *loop = poll->data;
-    (void)events;
-    if (status < 0) {
-        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "watch the upstream"), LOG_E("error", status));
-        loop_end(loop, 1);
-    } else {
-        loop->ready |= GATEWAY_READY_UPSTREAM;
-    }
 }
 
 static int send_counters(struct event_loop *loop)
@@ -204,32 +156,17 @@ int event_loop_new(struct event_loop **out, struct gateway *gateway, int channel
         free(loop);
         return status;
     }
-    uv_check_init(&loop->uv, &loop->turn);
-    uv_idle_init(&loop->uv, &loop->busy);
-    uv_timer_init(&loop->uv, &loop->deadline);
     uv_timer_init(&loop->uv, &loop->settle);
     uv_timer_init(&loop->uv, &loop->announce);
-    loop->turn.data = loop->busy.data = loop->deadline.data = loop->settle.data = loop->announce.data = loop;
-    uv_check_start(&loop->turn, on_turn);
+    status = uv_poll_init(&loop->uv, &loop->channel, channel);
+    if (status == 0)
+        status = uv_poll_start(&loop->channel, UV_READABLE, on_channel);
+    loop->settle.data = loop->announce.data = loop->channel.data = loop;
     *out = loop;
-
-    struct {
-        uv_poll_t *poll;
-        int fd;
-        uv_poll_cb callback;
-    } polls[] = {
-        {&loop->link, gateway->tap, on_link},
-        {&loop->upstream, socks_upstream_fd(gateway->upstream), on_upstream},
-        {&loop->channel, channel, on_channel},
-    };
-    for (size_t i = 0; i < sizeof(polls) / sizeof(polls[0]); i++) {
-        status = uv_poll_init(&loop->uv, polls[i].poll, polls[i].fd);
-        polls[i].poll->data = loop;
-        if (status == 0)
-            status = uv_poll_start(polls[i].poll, UV_READABLE, polls[i].callback);
-        if (status != 0)
-            break;
-    }
+    if (status == 0)
+        status = socks_upstream_watch(gateway->upstream, uv_backend_fd(&loop->uv), READY_LOOP);
+    if (status == 0)
+        status = socks_upstream_watch(gateway->upstream, gateway->tap, GATEWAY_READY_LINK);
     if (status != 0)
         event_loop_free(loop);
     return status;
@@ -238,7 +175,20 @@ int event_loop_new(struct event_loop **out, struct gateway *gateway, int channel
 int event_loop_run(struct event_loop *loop)
 {
     loop->exit_status = 1;
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    uv_run(&loop->uv, UV_RUN_NOWAIT); /* libuv tells its epoll of its handles only when it is run */
+    while (!loop->ended) {
+        unsigned ready = 0;
+        int status = socks_upstream_wait(loop->gateway->upstream, time_to_wait(loop), &ready);
+        if (status != 0) {
+            log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "wait for events"), LOG_E("error", status));
+            loop_end(loop, 1);
+            break;
+        }
+        run_turn(loop, ready);
+        uv_update_time(&loop->uv);
+        if (!loop->ended && ((ready & READY_LOOP) || uv_backend_timeout(&loop->uv) == 0))
+            uv_run(&loop->uv, UV_RUN_NOWAIT);
+    }
     return loop->exit_status;
 }
 

@@ -18,36 +18,71 @@
 #define HOST_IDLE_US (300u * 1000000ull) /* after which another may take over its address */
 #define DNS_RATE 500u                    /* queries per second and workstation */
 #define DNS_BURST 1000u
-#define DNS_PORT 53u
+#define DNS_STREAMS 1024u   /* flows to port 53 at once, at most */
+#define SEND_BUFFER 212992u /* bytes, of a stream's socket; the kernel doubles it. Its default net.core.wmem_max */
 #define NYM_DOUBLED (UINT64_C(1) << 63) /* numbers that no request for a new identity counts up to */
 
 /* Payload of a super-segment: what an IPv4 packet holds beside the longest headers. */
 #define GSO_MAX (65535u - 20u - TCP_HEADER_MAX)
 
-/* The engine asks the upstream; the upstream needs to know what time it is. */
+/* The engine asks the upstream of a flow, which needs to know what time it is: Tor, or for port 53 the gateway itself. */
+
+static int open_dns(struct gateway *g, struct tcp_flow_id id, uint32_t host)
+{
+    uint32_t stream;
+    int status = dns_service_open(g->dns_service, id, host, g->now, &stream);
+    if (status != 0) {
+        drop_count(&g->upstream_drops, DROP_DNS_QUOTA);
+        return status;
+    }
+    g->flows[id.index] = (struct gateway_flow){.host = host, .dns_stream = stream};
+    g->host_flows[host]++;
+    g->active++;
+    return 0;
+}
+
+static void release_dns(struct gateway *g, struct tcp_flow_id id)
+{
+    struct gateway_flow *flow = &g->flows[id.index];
+    dns_service_release(g->dns_service, flow->dns_stream);
+    g->host_flows[flow->host]--;
+    g->active--;
+    *flow = (struct gateway_flow){0};
+}
 
 static int engine_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host)
 {
     struct gateway *g = ctx;
+    if (tuple->dst_port == DNS_PORT)
+        return open_dns(g, id, host);
     return socks_upstream_open(g->upstream, id, tuple, host, g->now);
 }
 
 static ssize_t engine_write(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count, size_t *room)
 {
     struct gateway *g = ctx;
+    uint32_t stream = g->flows[id.index].dns_stream;
+    if (stream != 0)
+        return dns_service_write(g->dns_service, stream, iov, count, room, g->now);
     return socks_upstream_write(g->upstream, id, iov, count, room);
 }
 
 static ssize_t engine_read(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count)
 {
     struct gateway *g = ctx;
+    uint32_t stream = g->flows[id.index].dns_stream;
+    if (stream != 0)
+        return dns_service_read(g->dns_service, stream, iov, count, g->now);
     return socks_upstream_read(g->upstream, id, iov, count);
 }
 
 static void engine_release(void *ctx, struct tcp_flow_id id, enum tcp_release how)
 {
     struct gateway *g = ctx;
-    socks_upstream_release(g->upstream, id, how);
+    if (g->flows[id.index].dns_stream != 0)
+        release_dns(g, id);
+    else
+        socks_upstream_release(g->upstream, id, how);
 }
 
 static int engine_emit(void *ctx, struct tcp_out *out)
@@ -118,22 +153,9 @@ static int link_send(void *ctx, const struct iovec *iov, int count)
 static enum drop take_datagram(void *ctx, const struct tun_udp *udp)
 {
     struct gateway *g = ctx;
-    uint8_t answer[DNS_UDP_MAX];
     if (udp->dst_port != DNS_PORT)
         return DROP_UDP;
-    struct dns_client client = {.host = udp->host, .transport = DNS_UDP};
-    ssize_t n = dns_answer(g->dns, udp->payload, &client, answer, sizeof(answer), g->now);
-    if (n <= 0)
-        return DROP_NONE; /* counted there */
-    struct tun_udp reply = {
-        .src = udp->dst,
-        .dst = udp->src,
-        .src_port = udp->dst_port,
-        .dst_port = udp->src_port,
-        .host = udp->host,
-        .payload = bytes_of(answer, (size_t)n),
-    };
-    output_udp(&g->tun, &reply);
+    dns_service_datagram(g->dns_service, udp, g->now);
     return DROP_NONE;
 }
 
@@ -235,6 +257,19 @@ static int init_dns(struct gateway *g)
     return g->dns != NULL ? 0 : -EINVAL;
 }
 
+static int init_dns_service(struct gateway *g)
+{
+    const struct channel_gateway_config *c = g->config;
+    struct dns_service_config config = {
+        .streams = c->flows < DNS_STREAMS ? c->flows : DNS_STREAMS,
+        .max_hosts = c->workstations,
+    };
+    int status = dns_service_new(&g->dns_service, &config, g->dns);
+    if (status == 0)
+        dns_service_attach(g->dns_service, g->engine, &g->tun);
+    return status;
+}
+
 static int init_tables(struct gateway *g)
 {
     int status = memory_map(&g->flow_memory, ((size_t)g->config->flows + 1) * sizeof(struct gateway_flow));
@@ -260,6 +295,7 @@ static int init_upstream(struct gateway *g)
         .optimistic = c->optimistic,
         .isolation = c->isolation,
         .isolation_lifetime = c->isolation_lifetime,
+        .send_buffer = SEND_BUFFER,
         .drops = &g->upstream_drops,
         .target = choose_target,
         .done = target_done,
@@ -314,6 +350,11 @@ static void fini_dns(struct gateway *g)
     memory_unmap(&g->dns_memory);
 }
 
+static void fini_dns_service(struct gateway *g)
+{
+    dns_service_free(g->dns_service);
+}
+
 static void fini_tables(struct gateway *g)
 {
     memory_unmap(&g->port_memory);
@@ -342,9 +383,13 @@ static const struct part {
     int (*init)(struct gateway *g);
     void (*fini)(struct gateway *g);
 } parts[] = {
-    {"make the tables", init_tables, fini_tables}, {"make the TCP engine", init_engine, fini_engine},
-    {"make the DNS answerer", init_dns, fini_dns}, {"make the SOCKS upstream", init_upstream, fini_upstream},
-    {"make the link", init_tun, fini_tun},         {"make the receive buffer", init_receive, fini_receive},
+    {"make the tables", init_tables, fini_tables},
+    {"make the TCP engine", init_engine, fini_engine},
+    {"make the DNS answerer", init_dns, fini_dns},
+    {"make the DNS service", init_dns_service, fini_dns_service},
+    {"make the SOCKS upstream", init_upstream, fini_upstream},
+    {"make the link", init_tun, fini_tun},
+    {"make the receive buffer", init_receive, fini_receive},
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -380,35 +425,40 @@ int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
 {
     g->now = now;
     if ((ready & GATEWAY_READY_LINK) != 0) {
-        int n = receive_batch(&g->receive, g->tap);
-        if (n < 0)
-            return n;
-        for (int i = 0; i < n; i++)
+        int frames = receive_batch(&g->receive, g->tap);
+        if (frames < 0)
+            return frames;
+        for (int i = 0; i < frames; i++)
             tun_input(&g->tun, g->receive.frame[i], now);
     }
-    if ((ready & GATEWAY_READY_UPSTREAM) != 0) {
-        int n = socks_upstream_dispatch(g->upstream, UPSTREAM_EVENTS, now);
-        if (n < 0)
-            return n;
-    }
+    int n = socks_upstream_dispatch(g->upstream, UPSTREAM_EVENTS, now);
+    if (n < 0)
+        return n;
     socks_upstream_poll(g->upstream, now);
+    dns_service_dispatch(g->dns_service, now);
     tcp_advance(g->engine, now);
     *again = tcp_flush(g->engine, now);
+    /* Queries over TCP were written upstream just now, and most of them are answered already. */
+    if (dns_service_dispatch(g->dns_service, now) > 0)
+        *again = tcp_flush(g->engine, now) || *again;
     return 0;
 }
 
 bool gateway_next_deadline(const struct gateway *g, uint64_t *at)
 {
-    uint64_t engine, upstream;
-    bool engine_waits = tcp_next_deadline(g->engine, &engine);
-    bool upstream_waits = socks_upstream_next(g->upstream, &upstream);
-    if (engine_waits && upstream_waits)
-        *at = engine < upstream ? engine : upstream;
-    else if (engine_waits)
-        *at = engine;
-    else if (upstream_waits)
-        *at = upstream;
-    return engine_waits || upstream_waits;
+    uint64_t each[3];
+    const bool waits[3] = {
+        tcp_next_deadline(g->engine, &each[0]),
+        socks_upstream_next(g->upstream, &each[1]),
+        dns_service_next(g->dns_service, &each[2]),
+    };
+    bool any = false;
+    for (unsigned i = 0; i < 3; i++) {
+        if (waits[i] && (!any || each[i] < *at))
+            *at = each[i];
+        any = any || waits[i];
+    }
+    return any;
 }
 
 void gateway_stop(struct gateway *g, uint64_t now)

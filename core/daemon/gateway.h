@@ -4,8 +4,9 @@
  * itself in, in gateway_role.c.
  *
  *     frames -> tun -> tcp engine -> socks upstream -> Tor
- *                 \-> dns                 ^
- *                      \---- names -------/
+ *                 |         \           ^
+ *                 \-> DNS service      /
+ *                          \-- names -/
  */
 #ifndef CLOISTER_DAEMON_GATEWAY_H
 #define CLOISTER_DAEMON_GATEWAY_H
@@ -17,6 +18,7 @@
 #include "base/drop.h"
 #include "daemon/channel.h"
 #include "daemon/counters.h"
+#include "daemon/dns_service.h"
 #include "daemon/port_use.h"
 #include "dns/answer.h"
 #include "socks/upstream.h"
@@ -26,15 +28,15 @@
 
 /* What may be ready, as a set of bits. */
 enum gateway_ready {
-    GATEWAY_READY_LINK = 1 << 0,     /* the TAP has frames */
-    GATEWAY_READY_UPSTREAM = 1 << 1, /* the upstream's descriptor is readable */
+    GATEWAY_READY_LINK = 1 << 0, /* the TAP has frames */
 };
 
 /* What is kept beside a flow of the engine, by its index. */
 struct gateway_flow {
-    uint32_t host; /* the workstation */
-    uint32_t name; /* handle of dns_pin(), or 0 */
-    uint16_t port; /* source port, as port_use has it */
+    uint32_t host;       /* the workstation */
+    uint32_t name;       /* handle of dns_pin(), or 0 */
+    uint16_t port;       /* source port, as port_use has it */
+    uint32_t dns_stream; /* its number in the DNS service, if it ends there; else 0 */
 };
 
 /* A mapping of zeroed memory. */
@@ -53,6 +55,7 @@ struct gateway {
     struct gateway_memory host_memory;
     struct tcp_engine *engine;
     struct dns *dns;
+    struct dns_service *dns_service;
     struct gateway_flow *flows; /* by index, from 1 */
     uint32_t *host_flows;       /* flows of each workstation */
     struct gateway_memory port_memory;
