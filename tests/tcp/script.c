@@ -102,7 +102,7 @@ static bool begins(const char *line, const char *word)
     return strncmp(line, word, n) == 0 && (line[n] == 0 || isspace((unsigned char)line[n]));
 }
 
-/* "repeat N [from M]": the lines up to "end" N times, with i counting from 0 (or M). */
+/* "repeat N": the lines up to "end" N times, with i (in it j, then k) counting from 0. */
 struct loop {
     unsigned first; /* line number of the line behind "repeat" */
     int64_t i, stop;
