@@ -22,6 +22,14 @@
 #define P_PIDFD 3
 #endif
 
+/* Where a child logs to. A terminal is open for reading as well, and who takes a child over must not learn what is typed
+ * there, so it is opened again, where that is possible. Anything else stays what it is: a file's offset is shared. */
+static int open_log(void)
+{
+    int fd = isatty(STDERR_FILENO) ? open("/proc/self/fd/2", O_WRONLY | O_NOCTTY | O_CLOEXEC) : -1;
+    return fd >= 0 ? fd : STDERR_FILENO;
+}
+
 /* In the child, until it is another program. What fails is told by the exit status: there is nothing else yet. */
 static void become(const char *role, int end)
 {
@@ -38,8 +46,9 @@ static void become(const char *role, int end)
     sigemptyset(&none);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     /* Standard output is the log too: it is where Tor complains until its own log is set up. */
+    int log = open_log();
     if (null < 0 || setsid() < 0 || chdir("/") != 0 || dup2(null, STDIN_FILENO) < 0 ||
-        dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+        dup2(log, STDOUT_FILENO) < 0 || dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
         _exit(126);
     /* dup2() onto itself would leave the descriptor marked to be closed. */
     if (end == (int)CHANNEL_FD ? fcntl(end, F_SETFD, 0) != 0 : dup2(end, CHANNEL_FD) < 0)

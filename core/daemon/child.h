@@ -23,7 +23,7 @@ struct child {
 
 /* Start `role`, with a process namespace of its own if `alone`, in a session of its own (so that a Ctrl-C of the terminal
  * is ours alone), with no descriptor but its channel at CHANNEL_FD and the standard ones: input is /dev/null,
- * output and error are our standard error. Before any thread exists. 0 or negative errno. */
+ * output and error are our standard error, of which nothing can be read if it is a terminal. Before any thread exists. 0 or negative errno. */
 int child_start(struct child *child, const char *role, bool alone);
 
 /* Send a signal, if it runs. */

@@ -14,8 +14,8 @@
  *                it read-only: that keeps nobody from *connecting* to a socket, for which the kernel asks about
  *                the socket's own mode and not about the mount. Then pivot_root(2), and the old tree is let go of.
  *                There is no /proc, no /dev, no /etc.
- *   descriptors  Only standard input and output (/dev/null), standard error (the log), the channel and the TAP. The
- *                supervisor closed everything else before exec.
+ *   descriptors  Only standard input (/dev/null), standard output and error (the log, not to be read if it is a
+ *                terminal), the channel and the TAP. The supervisor closed everything else before exec.
  *   identity     A user of its own. Groups: its own, which Tor's socket is for, and with an external Tor the socket's
  *                if need be. No capability in any set, the bounding set included; no new privileges; not dumpable,
  *                so that even a process of the same user may not trace it.
