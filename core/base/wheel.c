@@ -57,6 +57,7 @@ void wheel_init(struct wheel *wheel, void *base, size_t stride, uint32_t now)
     wheel->base = base;
     wheel->stride = stride;
     wheel->now = now;
+    wheel->until = now;
 }
 
 bool wheel_is_set(const struct wheel *wheel, uint32_t i)
@@ -69,7 +70,7 @@ void wheel_set(struct wheel *wheel, uint32_t i, uint32_t at)
     assert((int32_t)(at - wheel->now) <= (int32_t)WHEEL_MAX);
     wheel_clear(wheel, i);
     if ((int32_t)(at - wheel->now) <= 0)
-        at = wheel->now + 1;
+        at = wheel->until + 1;
     timer_at(wheel, i)->at = at;
     wheel->set++;
     deal(wheel, i);
@@ -151,8 +152,11 @@ uint32_t wheel_expire(struct wheel *wheel, uint32_t now)
         /* Nothing woke anybody while nothing was set: that may be longer ago than half of the clock's range, from
          * where `now` would look like the past. */
         wheel->now = now;
+        wheel->until = now;
         return 0;
     }
+    if ((int32_t)(now - wheel->until) > 0)
+        wheel->until = now;
     for (;;) {
         uint32_t i = wheel->first[0][wheel->now & 63];
         if (i != 0 && (int32_t)(timer_at(wheel, i)->at - wheel->now) <= 0) {

@@ -27,6 +27,7 @@ struct wheel {
     uint8_t *base;                    /* timer 1 */
     size_t stride;                    /* bytes from one timer to the next */
     uint32_t now;                     /* ms up to which everything was handed out */
+    uint32_t until;                   /* ms, the latest time given to wheel_expire(); `now` follows it */
     uint32_t set;                     /* timers set now */
     uint64_t full[WHEEL_LEVELS];      /* which buckets of a level hold a timer */
     uint32_t first[WHEEL_LEVELS][64]; /* head of each bucket, 0 = empty */
@@ -35,8 +36,10 @@ struct wheel {
 /* `base` and `stride` as above; `now` in ms. */
 void wheel_init(struct wheel *wheel, void *base, size_t stride, uint32_t now);
 
-/* Set timer `i` to fire at `at` (or at the next tick if that has passed), moving it if it was set. `at` is at most
- * WHEEL_MAX after the time last given to wheel_expire(): after a sleep, first expire, then set. */
+/* Set timer `i` to fire at `at`, moving it if it was set. `at` is at most WHEEL_MAX after the time last given to
+ * wheel_expire(): after a sleep, first expire, then set. While timers are handed out, time goes from the one to the
+ * next, and a timer set for a moment still ahead on that way is handed out on it. One set for a moment that has passed
+ * fires a tick after the time last given to wheel_expire(): whoever sets it again and again keeps nobody busy. */
 void wheel_set(struct wheel *wheel, uint32_t i, uint32_t at);
 
 /* Take timer `i` out; nothing happens if it is not set. */

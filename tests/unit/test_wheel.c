@@ -136,6 +136,20 @@ static void a_timer_set_again_while_it_is_handed_out_fires_again_in_the_same_jum
     assert_int_equal(wheel_expire(&wheel, 72), 1);
 }
 
+static void a_timer_set_again_for_the_past_fires_once_a_tick_however_long_the_jump(void **state)
+{
+    (void)state;
+    start_at(1000);
+    wheel_set(&wheel, 1, 1010);
+    assert_int_equal(wheel_expire(&wheel, 5000000), 1);
+    wheel_set(&wheel, 1, 1010);
+    assert_int_equal(wheel_expire(&wheel, 5000000), 0);
+    uint32_t at;
+    assert_true(wheel_next(&wheel, &at));
+    assert_true((int32_t)(at - 5000001) <= 0 && (int32_t)(at - 5000000) > 0);
+    assert_int_equal(wheel_expire(&wheel, 5000001), 1);
+}
+
 static void time_that_goes_back_fires_nothing(void **state)
 {
     (void)state;
@@ -248,6 +262,7 @@ int main(void)
         cmocka_unit_test(a_cleared_timer_never_fires_and_leaves_its_neighbours),
         cmocka_unit_test(setting_again_moves_the_timer),
         cmocka_unit_test(a_timer_set_again_while_it_is_handed_out_fires_again_in_the_same_jump),
+        cmocka_unit_test(a_timer_set_again_for_the_past_fires_once_a_tick_however_long_the_jump),
         cmocka_unit_test(time_that_goes_back_fires_nothing),
         cmocka_unit_test(an_idle_wheel_follows_a_jump_of_any_length),
         cmocka_unit_test(random_use_agrees_with_a_model),
