@@ -46,10 +46,6 @@ static void do_config(struct script *s, char **w, unsigned count)
         s->rig.now = s->rig.start;
         return;
     }
-    if (strcmp(w[1], "secret") == 0) {
-        c->secret[0] = (uint8_t)arg_number(s, w, count, 2);
-        return;
-    }
     for (unsigned k = 0; k < sizeof(key) / sizeof(key[0]); k++) {
         if (strcmp(key[k].name, w[1]) == 0) {
             *key[k].value = (uint32_t)arg_number(s, w, count, 2);
