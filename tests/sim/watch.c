@@ -33,11 +33,13 @@ void watch_in(struct watch *w, const struct wire_header *h, uint32_t payload, ui
     int64_t ack = peer_offset(w->acked, w->iss, h->ack);
     if (ack > w->top)
         return;
+    if (ack >= w->acked)
+        w->shut = h->window == 0;
     if (ack > w->acked) {
         w->acked = ack;
         w->sent_at = now; /* the timer starts anew (RFC 6298 5.3) */
         /* Without timestamps only what was never sent twice ends a backoff (RFC 6298 3, 5.5). */
-        if (w->ts || !w->ever_again)
+        if (h->window != 0 && (w->ts || !w->ever_again))
             w->silences = 0;
     }
     int64_t edge = ack + ((int64_t)h->window << (w->engine_shift == UINT8_MAX ? 0 : w->peer_shift));
@@ -201,6 +203,8 @@ const char *watch_out(struct watch *w, const struct wire_header *h, const struct
         if (seq <= w->acked)
             w->silences++;
     } else {
+        if (payload == 1 && w->shut)
+            w->silences++; /* a probe of a shut window */
         w->top = end;
     }
     w->sent_at = now;

@@ -46,6 +46,7 @@ struct watch {
     uint64_t sent_at;  /* us, when the engine last sent something that is to be acknowledged, or such an ACK came */
     uint32_t silences; /* timeouts in a row */
     bool ever_again;   /* something was sent twice */
+    bool shut;         /* the peer's window is shut, as far as the engine knows */
     uint64_t retransmits;
 };
 
