@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the engine wants to be told is noted at the stream and told by the next dispatch. The streams with something to
+ * tell wait in a ring, each at most once, so that the ring of as many places as there are streams never overflows.
+ *
+ * The engine tells an upstream nothing of the workstation's FIN, because Tor knows no half-close. A client that has got
+ * its answers and has closed would so be kept until the idle timeout. So whether the client has closed is looked at, twice
+ * a second while there are streams.
+ */
+#include "daemon/dns_service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tun/output.h"
+
+#define ROOM 16384u        /* bytes that a stream takes at once; a window to advertise, no buffer */
+#define LOOK_EVERY 500000u /* microseconds */
+#define BLOCKS 1024u       /* 4 KiB each: answers of all streams that were not read yet */
+
+enum event {
+    EVENT_CONNECTED = 1 << 0,
+    EVENT_READABLE = 1 << 1,
+    EVENT_WRITABLE = 1 << 2,
+    EVENT_RESET = 1 << 3,
+};
+
+struct service_stream {
+    struct tcp_flow_id id; /* index 0: free */
+    uint32_t host;
+    uint8_t events; /* set of enum event, to be told */
+    bool queued;    /* in the ring; stays true when the stream ends before its turn comes */
+    bool stalled;   /* a write was not taken whole: tell when there is room */
+    bool ended;     /* we have closed: reads find the end */
+};
+
+struct dns_service {
+    struct dns_service_config config;
+    struct dns *dns;
+    struct tcp_engine *engine;
+    struct tun *tun;
+    struct dns_streams *streams;
+    void *memory; /* of `streams` */
+    size_t memory_size;
+    struct service_stream *table; /* by stream number, from 1 */
+    uint32_t *ring;               /* streams with something to tell */
+    uint32_t ring_first, ring_count;
+    uint64_t look_at; /* when to look for clients that have closed; of meaning while there are streams */
+};
+
+/* --- making and unmaking --- */
+
+int dns_service_new(struct dns_service **out, const struct dns_service_config *config, struct dns *dns)
+{
+    *out = NULL;
+    struct dns_streams_config streams = {
+        .streams = config->streams,
+        .host_streams = config->streams - config->streams / 4,
+        .blocks = BLOCKS,
+        .max_hosts = config->max_hosts,
+    };
+    size_t size = dns_streams_size(&streams);
+    if (size == 0)
+        return -EINVAL;
+    struct dns_service *service = calloc(1, sizeof(*service));
+    if (service == NULL)
+        return -ENOMEM;
+    *service = (struct dns_service){.config = *config, .dns = dns, .memory_size = size};
+    service->table = calloc((size_t)config->streams + 1, sizeof(*service->table));
+    service->ring = calloc(config->streams, sizeof(*service->ring));
+    /* Pages that cost nothing until they are used, and read as zeros. */
+    service->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (service->memory == MAP_FAILED)
+        service->memory = NULL;
+    if (service->table == NULL || service->ring == NULL || service->memory == NULL) {
+        dns_service_free(service);
+        return -ENOMEM;
+    }
+    service->streams = dns_streams_init(service->memory, &streams);
+    *out = service;
+    return 0;
+}
+
+void dns_service_attach(struct dns_service *service, struct tcp_engine *engine, struct tun *tun)
+{
+    service->engine = engine;
+    service->tun = tun;
+}
+
+void dns_service_free(struct dns_service *service)
+{
+    if (service == NULL)
+        return;
+    if (service->memory != NULL)
+        munmap(service->memory, service->memory_size);
+    free(service->ring);
+    free(service->table);
+    free(service);
+}
+
+/* --- datagrams --- */
+
+void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp, uint64_t now)
+{
+    uint8_t answer[DNS_UDP_MAX];
+    struct dns_client client = {.host = udp->host, .transport = DNS_UDP};
+    ssize_t n = dns_answer(service->dns, udp->payload, &client, answer, sizeof(answer), now);
+    if (n <= 0)
+        return;
+    struct tun_udp reply = {
+        .src = udp->dst,
+        .dst = udp->src,
+        .src_port = udp->dst_port,
+        .dst_port = udp->src_port,
+        .host = udp->host,
+        .payload = bytes_of(answer, (size_t)n),
+    };
+    output_udp(service->tun, &reply);
+}
+
+/* --- flows --- */
+
+static void note(struct dns_service *service, uint32_t stream, enum event event)
+{
+    struct service_stream *s = &service->table[stream];
+    s->events |= (uint8_t)event;
+    if (s->queued)
+        return;
+    s->queued = true;
+    service->ring[(service->ring_first + service->ring_count++) % service->config.streams] = stream;
+}
+
+/* There may be room again for a client that had to wait. */
+static void note_room(struct dns_service *service, uint32_t stream)
+{
+    struct service_stream *s = &service->table[stream];
+    if (!s->stalled || !dns_stream_is_ready(service->streams, stream))
+        return;
+    s->stalled = false;
+    note(service, stream, EVENT_WRITABLE);
+}
+
+int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t host, uint64_t now,
+                     uint32_t *stream)
+{
+    if (dns_streams_count(service->streams) == 0)
+        service->look_at = now + LOOK_EVERY;
+    *stream = dns_stream_open(service->streams, host, now);
+    if (*stream == 0)
+        return -ECONNREFUSED;
+    struct service_stream *s = &service->table[*stream];
+    *s = (struct service_stream){.id = id, .host = host, .queued = s->queued};
+    note(service, *stream, EVENT_CONNECTED);
+    return 0;
+}
+
+/* One query of a stream. */
+static void take_message(struct dns_service *service, uint32_t stream, struct bytes message, uint64_t now)
+{
+    uint8_t answer[DNS_UDP_MAX];
+    struct dns_client client = {.host = service->table[stream].host, .transport = DNS_TCP};
+    ssize_t n = dns_answer(service->dns, message, &client, answer, sizeof(answer), now);
+    if (n <= 0)
+        dns_stream_skip(service->streams, stream);
+    else if (dns_stream_put(service->streams, stream, answer, (size_t)n, now) != 0)
+        note(service, stream, EVENT_RESET);
+    else
+        note(service, stream, EVENT_READABLE);
+}
+
+ssize_t dns_service_write(struct dns_service *service, uint32_t stream, const struct iovec *iov, int count,
+                          size_t *room, uint64_t now)
+{
+    size_t taken = 0;
+    *room = 0;
+    for (int i = 0; i < count; i++) {
+        struct bytes in = bytes_of(iov[i].iov_base, iov[i].iov_len), message;
+        while (dns_stream_feed(service->streams, stream, &in, &message, now))
+            take_message(service, stream, message, now);
+        taken += iov[i].iov_len - in.left;
+        if (in.left > 0)
+            break;
+    }
+    if (dns_stream_is_ready(service->streams, stream))
+        *room = ROOM;
+    else
+        service->table[stream].stalled = true;
+    return (ssize_t)taken;
+}
+
+ssize_t dns_service_read(struct dns_service *service, uint32_t stream, const struct iovec *iov, int count,
+                         uint64_t now)
+{
+    size_t n = dns_stream_get(service->streams, stream, iov, count, now);
+    note_room(service, stream);
+    if (n > 0)
+        return (ssize_t)n;
+    return service->table[stream].ended ? 0 : -EAGAIN;
+}
+
+void dns_service_release(struct dns_service *service, uint32_t stream)
+{
+    struct service_stream *s = &service->table[stream];
+    dns_stream_close(service->streams, stream);
+    *s = (struct service_stream){.queued = s->queued};
+}
+
+/* --- events --- */
+
+/* We close: in good order if nothing is owed, else by a reset. */
+static void end_stream(struct dns_service *service, uint32_t stream)
+{
+    struct service_stream *s = &service->table[stream];
+    bool idle = dns_stream_is_idle(service->streams, stream);
+    dns_stream_retire(service->streams, stream);
+    s->ended = true;
+    note(service, stream, idle ? EVENT_READABLE : EVENT_RESET);
+}
+
+/* End what waits for nothing any more because its client has closed. */
+static void look_for_closed(struct dns_service *service, uint64_t now)
+{
+    uint32_t left = dns_streams_count(service->streams);
+    for (uint32_t i = 1; left > 0 && i <= service->config.streams; i++) {
+        const struct service_stream *s = &service->table[i];
+        struct tcp_flow_info info;
+        if (s->id.index == 0)
+            continue;
+        left--;
+        if (!s->ended && dns_stream_is_idle(service->streams, i) &&
+            tcp_flow_look(service->engine, s->id.index, now, &info) && strcmp(info.state, "CLOSE-WAIT") == 0)
+            end_stream(service, i);
+    }
+}
+
+/* Tell what there is to tell of one stream. */
+static void tell(struct dns_service *service, uint32_t stream, uint64_t now)
+{
+    struct service_stream *s = &service->table[stream];
+    struct tcp_flow_id id = s->id;
+    uint8_t events = s->events;
+    s->queued = false;
+    s->events = 0;
+    if (id.index == 0 || events == 0)
+        return;
+    if ((events & EVENT_RESET) != 0) {
+        tcp_upstream_reset(service->engine, id, now);
+        return;
+    }
+    if ((events & EVENT_CONNECTED) != 0)
+        tcp_upstream_connected(service->engine, id, ROOM, now);
+    if ((events & EVENT_READABLE) != 0)
+        tcp_upstream_readable(service->engine, id, now);
+    if ((events & EVENT_WRITABLE) != 0)
+        tcp_upstream_writable(service->engine, id, ROOM, now);
+}
+
+unsigned dns_service_dispatch(struct dns_service *service, uint64_t now)
+{
+    uint32_t stream;
+    while ((stream = dns_streams_overdue(service->streams, now)) != 0)
+        end_stream(service, stream);
+    if (dns_streams_count(service->streams) > 0 && now >= service->look_at) {
+        look_for_closed(service, now);
+        service->look_at = now + LOOK_EVERY;
+    }
+    unsigned told = service->ring_count;
+    for (unsigned i = 0; i < told; i++) {
+        stream = service->ring[service->ring_first];
+        service->ring_first = (service->ring_first + 1) % service->config.streams;
+        service->ring_count--;
+        tell(service, stream, now);
+    }
+    return told;
+}
+
+bool dns_service_next(const struct dns_service *service, uint64_t *at)
+{
+    if (!dns_streams_next(service->streams, at)) {
+        *at = service->look_at;
+        return dns_streams_count(service->streams) > 0;
+    }
+    if (service->look_at < *at)
+        *at = service->look_at;
+    return true;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * DNS as a service of the gateway itself: datagrams to port 53, and flows to port 53, which end here and never reach Tor.
+ *
+ * To the engine it is an upstream like socks/upstream.h, of another kind. A flow's stream is known by a number from
+ * dns_service_open(). Events go back through tcp_upstream_*() only from dns_service_dispatch(), never from inside a call
+ * of the engine.
+ */
+#ifndef CLOISTER_DAEMON_DNS_SERVICE_H
+#define CLOISTER_DAEMON_DNS_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "dns/answer.h"
+#include "dns/stream.h"
+#include "tcp/engine.h"
+#include "tun/tun.h"
+
+#define DNS_PORT 53u
+
+struct dns_service_config {
+    uint32_t streams;   /* flows to port 53 at once */
+    uint32_t max_hosts; /* as in struct tcp_config */
+};
+
+struct dns_service;
+
+/* Make a service that answers with `dns`, which is borrowed. 0 and *out, or negative errno. */
+int dns_service_new(struct dns_service **out, const struct dns_service_config *config, struct dns *dns);
+
+/* Tell which engine the events go to, and which link the datagrams. Once, before anything else; both are borrowed. */
+void dns_service_attach(struct dns_service *service, struct tcp_engine *engine, struct tun *tun);
+
+/* NULL is allowed. */
+void dns_service_free(struct dns_service *service);
+
+/* A datagram of a workstation to port 53, checked. What gets no answer is counted in dns_drops(). */
+void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp, uint64_t now);
+
+/* As in struct tcp_ops. open() returns 0 and the stream's number, never 0, in *stream; or -ECONNREFUSED if there are too
+ * many. release() lets go of that number. */
+int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t host, uint64_t now,
+                     uint32_t *stream);
+ssize_t dns_service_write(struct dns_service *service, uint32_t stream, const struct iovec *iov, int count,
+                          size_t *room, uint64_t now);
+ssize_t dns_service_read(struct dns_service *service, uint32_t stream, const struct iovec *iov, int count,
+                         uint64_t now);
+void dns_service_release(struct dns_service *service, uint32_t stream);
+
+/* End the streams that were silent too long, and tell the engine what happened since the last call. Returns the number
+ * of events told. */
+unsigned dns_service_dispatch(struct dns_service *service, uint64_t now);
+
+/* When to call dns_service_dispatch() next though the engine asked for nothing, in *at (microseconds); false if there is
+ * no such time. */
+bool dns_service_next(const struct dns_service *service, uint64_t *at);
+
+#endif
