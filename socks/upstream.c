@@ -124,11 +124,17 @@ static bool out_of_resources(int err)
     return err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS;
 }
 
+/* What open() returns for an errno of socket() and connect(): EACCES would say that policy refused. */
+static int open_error(int err)
+{
+    return out_of_resources(err) ? -ENOBUFS : err == EACCES ? -ECONNREFUSED : -err;
+}
+
 static int stream_socket(const struct socks_upstream *up)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return out_of_resources(errno) ? -ENOBUFS : -errno;
+        return open_error(errno);
     int size = (int)up->config.send_buffer;
     if (size > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0) {
         close(fd);
@@ -149,7 +155,7 @@ static int stream_connect(struct socks_upstream *up, struct stream *s, struct tc
         s->fd = fd;
     }
     if (connect(s->fd, (const struct sockaddr *)&up->address, sizeof(up->address)) < 0)
-        return out_of_resources(errno) ? -ENOBUFS : -errno;
+        return open_error(errno);
 
     ssize_t n = send(s->fd, request, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0)
@@ -179,7 +185,7 @@ static int stream_wait(struct socks_upstream *up, struct stream *s, struct tcp_f
     return socks_backlog_put(up->backlog, id, request, len);
 }
 
-/* Ask where the flow goes. 0 or the target's refusal. */
+/* Ask where the flow goes. 0 or the target's refusal: -EACCES if it was counted here. */
 static int choose_target(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
                          uint32_t host, struct socks_target *target)
 {
@@ -194,9 +200,10 @@ static int choose_target(struct socks_upstream *up, struct tcp_flow_id id, const
     if (up->config.target == NULL)
         return 0;
     int err = up->config.target(up->config.ctx, id, tuple, host, target);
-    if (err != 0 && up->config.drops != NULL)
-        drop_count(up->config.drops, target->why);
-    return err;
+    if (err == 0 || err == -EAGAIN || err == -ENOBUFS || up->config.drops == NULL)
+        return err;
+    drop_count(up->config.drops, target->why);
+    return -EACCES;
 }
 
 /* Write the request for `target`, with the flow's credential. Returns its length or negative errno. */
@@ -305,6 +312,8 @@ static void stream_answered(struct socks_upstream *up, struct stream *s, struct 
 {
     uint8_t code = s->reply.code;
     up->counters.by_code[socks_code_index(code)]++;
+    if (up->config.answered != NULL)
+        up->config.answered(up->config.ctx, s->tag, code);
     if (code != SOCKS_SUCCEEDED) {
         up->counters.refused++;
         stream_fail(up, s, id, socks_code_refusal(code), now);

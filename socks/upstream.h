@@ -43,10 +43,13 @@ struct socks_upstream_config {
     uint8_t secret[16];          /* random, for the credentials */
     struct drops *drops;         /* where refusals by target() are counted, or NULL; outlives the upstream */
 
-    /* Choose the target. 0; or a negative errno to refuse the flow (see tcp_ops.open), with target->why counted.
-     * NULL: every flow goes to its own destination. */
+    /* Choose the target. 0; -EAGAIN or -ENOBUFS if there is no room now; or another negative errno to refuse the flow,
+     * with target->why counted. NULL: every flow goes to its own destination. */
     int (*target)(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host,
                   struct socks_target *target);
+    /* The server has answered the request of a flow, with this enum socks_code; the engine hears of it next. NULL: nobody
+     * wants to know. */
+    void (*answered)(void *ctx, uint32_t tag, uint8_t code);
     /* A flow that target() took is over. NULL: nobody wants to know. */
     void (*done)(void *ctx, uint32_t tag);
     void *ctx;
@@ -100,7 +103,7 @@ void socks_upstream_poll(struct socks_upstream *up, uint64_t now);
 /* When to call socks_upstream_poll() next, in *at (microseconds); false if nothing waits. */
 bool socks_upstream_next(const struct socks_upstream *up, uint64_t *at);
 
-/* As in struct tcp_ops. open() returns 0, what target() said, -ENOBUFS when out of descriptors, -EAGAIN when too
+/* As in struct tcp_ops. open() returns 0, -EACCES when target() refused, -ENOBUFS when out of descriptors, -EAGAIN when too
  * many wait already, -ECONNREFUSED or -ENOENT when there is no listener. */
 int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
                         uint32_t host, uint64_t now);

@@ -89,8 +89,9 @@ enum tcp_release {
 /* What the engine asks of its surroundings. None of these may call back into the engine, but for what is said. */
 struct tcp_ops {
     /* Open an upstream for a new flow. 0: it will be answered by tcp_upstream_connected() or _failed(), later, from
-     * outside of any call of the engine. Negative errno: refused at once, with RST; -ENOBUFS and -EAGAIN: no room
-     * now, the SYN is dropped in silence and may be repeated. */
+     * outside of any call of the engine. Negative errno: refused at once, with RST (-EACCES: by policy, which
+     * has counted the reason itself); -ENOBUFS and -EAGAIN: no room now, the SYN is dropped in silence and may be
+     * repeated. */
     int (*open)(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host);
 
     /* Write gathered bytes upstream, without waiting. Returns the bytes taken (0 to all) or negative errno (the

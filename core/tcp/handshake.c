@@ -76,7 +76,8 @@ static bool open_upstream(struct tcp_engine *e, struct flow *f)
     }
     e->counters.flows_refused++;
     if (f->state != FLOW_CONNECTING || (err != -ENOBUFS && err != -EAGAIN)) {
-        drop_count(&e->drops, DROP_TCP_REFUSED);
+        if (err != -EACCES)
+            drop_count(&e->drops, DROP_TCP_REFUSED);
         emit_reset(e, f);
     } else {
         drop_count(&e->drops, DROP_TCP_QUOTA); /* it will try again, and so may we */

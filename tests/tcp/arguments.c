@@ -37,8 +37,9 @@ unsigned arg_choose(const struct script *s, char **w, unsigned count, unsigned k
 
 int arg_error(const struct script *s, char **w, unsigned count, unsigned k)
 {
-    static const char *const names[] = {"EPIPE", "ECONNRESET", "ECONNREFUSED", "ENOBUFS", "EAGAIN", "none", NULL};
-    static const int values[] = {EPIPE, ECONNRESET, ECONNREFUSED, ENOBUFS, EAGAIN, 0};
+    static const char *const names[] = {"EACCES",  "EPIPE",  "ECONNRESET", "ECONNREFUSED",
+                                        "ENOBUFS", "EAGAIN", "none",       NULL};
+    static const int values[] = {EACCES, EPIPE, ECONNRESET, ECONNREFUSED, ENOBUFS, EAGAIN, 0};
     return -values[arg_choose(s, w, count, k, names)];
 }
 
