@@ -59,6 +59,10 @@ void timer_arm(struct tcp_engine *e, struct flow *f)
         at = other;
         any = true;
     }
+    /* What is due is not due twice in one tcp_advance(): after a long sleep the wheel is still behind, and would come
+     * by here for every millisecond of it. */
+    if (seq_le(at, e->now_ms))
+        at = e->now_ms + 1;
     uint32_t i = flow_index(e, f);
     if (any && (!wheel_is_set(&e->wheel, i) || seq_lt(at, f->timer.at)))
         wheel_set(&e->wheel, i, at);
