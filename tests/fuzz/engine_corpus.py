@@ -71,6 +71,11 @@ def time(n, scale=SECONDS):
     return bytes([11 | scale << 4, n])
 
 
+def sleep(n, scale):
+    """The same, but what comes next comes before the timers."""
+    return bytes([12 | scale << 4, n])
+
+
 TURN = bytes([13])
 END, ERROR, BROKEN, DENY, BUSY = 1, 2, 16, 8, 4
 
@@ -113,6 +118,7 @@ def connections():
     yield "many", config(flows=3) + b"".join(opened(every, lane=k) + data(600, TS, lane=k) + TURN for k in range(4)) \
         + bytes([14, 2]) + TURN
     yield "never-answered", config(flags=2) + syn() + TURN + b"".join(time(k) for k in (1, 2, 4, 8, 16, 32, 64))
+    yield "after-a-sleep", config() + sleep(200, 12) + opened(every) + sleep(200, 12) + data(100, TS) + TURN
     yield "raw", config() + bytes([7, 0, 20]) + bytes.fromhex("100000500000000000000000500400000000000000") + TURN
     yield "too-big", config() + opened(every) + readable(20000) + TURN + bytes([14, 0]) + struct.pack(">HH", 1000, 900) \
         + time(2) + TURN + ack(TS) + TURN
