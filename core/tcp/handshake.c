@@ -13,12 +13,30 @@
 
 #define MSS_DEFAULT_V4 536u /* RFC 9293 3.7.1, when the option is absent */
 #define MSS_DEFAULT_V6 1220u
+#define TIME_WAIT_STEPS 16u /* flows looked at to find one of the same workstation */
 
+/* End the oldest TIME_WAIT of a workstation. False if none is among the oldest of all. */
+static bool end_time_wait(struct tcp_engine *e, uint32_t host)
+{
+    uint32_t i = e->time_wait_first;
+    for (uint32_t step = 0; i != 0 && step < TIME_WAIT_STEPS; step++) {
+        struct flow *f = flow_at(e, i);
+        if (f->host == host) {
+            flow_end(e, f, TCP_RELEASE_CLOSE);
+            return true;
+        }
+        i = f->snd_head;
+    }
+    return false;
+}
+
+/* A TIME_WAIT counts, for it holds a slot, but it makes room for a new flow: else a workstation whose servers close first
+ * would have no more than its quota of connections in a minute. */
 static bool within_quota(struct tcp_engine *e, uint32_t host_number)
 {
     const struct host_use *host = engine_host(e, host_number);
-    return host->flows < e->cfg.host_flows && host->connecting < e->cfg.host_connecting &&
-           e->counters.connecting < e->cfg.max_connecting;
+    return host->connecting < e->cfg.host_connecting && e->counters.connecting < e->cfg.max_connecting &&
+           (host->flows < e->cfg.host_flows || end_time_wait(e, host_number));
 }
 
 /* What the workstation's SYN says about it. */
