@@ -24,6 +24,7 @@ void socks_room_wrote(struct socks_room *room, uint32_t capacity, int fd, size_t
     if (room->used <= capacity / 2)
         return;
     int charged = 0;
+    /* syscalls gateway: ioctl(_,SIOCOUTQ) */
     if (ioctl(fd, SIOCOUTQ, &charged) == 0 && charged >= 0)
         room->used = (uint32_t)charged;
     room->low = room->used > capacity / 4;

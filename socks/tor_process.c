@@ -70,7 +70,6 @@ static const struct {
     {"--RunAsDaemon", "0"},
     {"--/User", NULL},
     {"--/PidFile", NULL},
-    {"--Sandbox", "0"},
     {"--__ReloadTorrcOnSIGHUP", "0"},
     /* Logs to where we are logging, and nothing about the workstation. */
     {"--Log", "[app]err [~app]notice stderr"},
@@ -122,5 +121,7 @@ int tor_process_arguments(const struct tor_process_config *config, struct tor_ar
     }
     if (err == 0 && config->disabled)
         err = add_option(out, "--DisableNetwork", "1");
+    if (err == 0)
+        err = add_option(out, "--Sandbox", config->sandbox ? "1" : "0");
     return err != 0 ? err : add_fixed(out);
 }

@@ -19,7 +19,8 @@ struct tor_process_config {
     int control_fd;    /* one end of a stream socket pair, inherited; Tor takes it as a control connection that
                                  needs no authentication, and ends when the other end is closed. -1: none */
     bool group;        /* the socket is for the directory's group too (GroupWritable) */
-    bool disabled;     /* begin with DisableNetwork 1; the supervisor turns it off over the control connection */
+    bool sandbox; /* let Tor filter its own system calls; not with a torrc that starts transports (socks/torrc.h) */
+    bool disabled; /* begin with DisableNetwork 1; the supervisor turns it off over the control connection */
 };
 
 #define TOR_ARGUMENTS_MAX 96u

@@ -6,6 +6,24 @@
  * the number a second time, whatever it names by then. Nor is tor_main_configuration_setup_control_socket() used:
  * it makes the socket pair inside this process, and ours comes from the supervisor.
  */
+/* Tor, its libraries, and the transports that it starts. */
+/* syscalls tor: read write readv writev pread64 pwrite64 open openat close lseek stat lstat fstat newfstatat statx */
+/* syscalls tor: access faccessat faccessat2 readlink readlinkat getdents64 getcwd chdir fchdir umask statfs fstatfs */
+/* syscalls tor: mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 chmod fchmod fchmodat chown fchown */
+/* syscalls tor: fchownat link symlink utimensat ftruncate fallocate fadvise64 fsync fdatasync flock fcntl ioctl */
+/* syscalls tor: socket(AF_UNIX) socket(AF_INET) socket(AF_INET6) socket(AF_NETLINK,_,NETLINK_ROUTE) socketpair */
+/* syscalls tor: bind listen accept accept4 connect shutdown getsockname getpeername getsockopt setsockopt */
+/* syscalls tor: sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg sendfile splice */
+/* syscalls tor: epoll_create epoll_create1 epoll_ctl epoll_wait poll select eventfd eventfd2 pipe pipe2 dup dup2 dup3 */
+/* syscalls tor: timerfd_create timerfd_settime timerfd_gettime nanosleep clock_nanosleep clock_getres times alarm */
+/* syscalls tor: setitimer getitimer timer_create timer_settime timer_gettime timer_delete */
+/* syscalls tor: mmap mprotect madvise mlock munlock mincore msync */
+/* syscalls tor: clone(!CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWNET|CLONE_NEWPID|CLONE_NEWIPC|CLONE_NEWUTS) fork vfork */
+/* syscalls tor: execve wait4 waitid kill pidfd_open pidfd_send_signal set_tid_address set_robust_list rseq */
+/* syscalls tor: arch_prctl prctl sigaltstack rt_sigsuspend rt_sigtimedwait rt_sigpending pause getrlimit setrlimit */
+/* syscalls tor: prlimit64 getrusage sysinfo uname getuid geteuid getgid getegid getgroups getresuid getresgid */
+/* syscalls tor: getppid getpgrp getpgid getsid setsid setpgid sched_yield sched_getaffinity sched_getparam */
+/* syscalls tor: sched_getscheduler getpriority setpriority getcpu capget seccomp */
 #include "socks/tor_process.h"
 
 #include <errno.h>

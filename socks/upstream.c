@@ -95,6 +95,7 @@ static struct stream *stream_find(const struct socks_upstream *up, struct tcp_fl
 /* Let go of a stream in any state, and tell the owner of the target. */
 static void stream_end(struct socks_upstream *up, struct stream *s)
 {
+    /* syscalls gateway: close */
     if (s->fd >= 0)
         close(s->fd);
     uint32_t tag = s->tag;
@@ -132,6 +133,8 @@ static int open_error(int err)
 
 static int stream_socket(const struct socks_upstream *up)
 {
+    /* syscalls gateway: socket(AF_UNIX,SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC,0) */
+    /* syscalls gateway: setsockopt(_,SOL_SOCKET,SO_SNDBUF) */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return open_error(errno);
@@ -154,6 +157,7 @@ static int stream_connect(struct socks_upstream *up, struct stream *s, struct tc
             return fd;
         s->fd = fd;
     }
+    /* syscalls gateway: connect sendto epoll_ctl */
     if (connect(s->fd, (const struct sockaddr *)&up->address, sizeof(up->address)) < 0)
         return open_error(errno);
 
@@ -331,6 +335,7 @@ static void stream_read_answer(struct socks_upstream *up, struct stream *s, stru
     for (;;) {
         uint8_t data[ANSWER_READ_MAX];
         size_t want = socks_reply_want(&s->reply);
+        /* syscalls gateway: recvfrom */
         ssize_t n = recv(s->fd, data, want, MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
@@ -381,6 +386,7 @@ int socks_upstream_watch(struct socks_upstream *up, int fd, unsigned bit)
 /* Fetch events into up->events. 0 or negative errno. */
 static int fetch(struct socks_upstream *up, unsigned most, int timeout)
 {
+    /* syscalls gateway: epoll_wait */
     int n = epoll_wait(up->epoll, up->events, (int)most, timeout);
     up->fetched = n > 0 ? (unsigned)n : 0;
     for (int i = 0; i < n; i++)
@@ -444,6 +450,7 @@ ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, c
 
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
     ssize_t n;
+    /* syscalls gateway: sendmsg */
     do
         n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
@@ -467,6 +474,7 @@ ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, co
     if (s->state != STREAM_OPEN || s->dry)
         return -EAGAIN;
     ssize_t n;
+    /* syscalls gateway: readv */
     do
         n = readv(s->fd, iov, count);
     while (n < 0 && errno == EINTR);

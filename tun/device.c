@@ -96,6 +96,7 @@ const char *device_advice(int error)
 
 int device_send(int fd, const struct iovec *iov, int count)
 {
+    /* syscalls gateway: writev */
     while (writev(fd, iov, count) < 0) {
         if (errno != EINTR)
             return -errno;

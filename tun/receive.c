@@ -34,6 +34,7 @@ int receive_batch(struct receive *receive, int fd)
 {
     size_t used = 0;
     receive->count = 0;
+    /* syscalls gateway: read */
     while (receive->count < RECEIVE_FRAMES && receive->size - used >= FRAME_MAX) {
         ssize_t n = read(fd, receive->buffer + used, FRAME_MAX);
         if (n < 0 && errno == EINTR)

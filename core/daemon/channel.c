@@ -59,6 +59,8 @@ int channel_send(int end, enum channel_type type, const void *body, int fd)
         memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
     }
     ssize_t n;
+    /* syscalls gateway: sendmsg */
+    /* syscalls supervisor: sendmsg */
     do
         n = sendmsg(end, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
@@ -108,6 +110,8 @@ int channel_receive(int end, struct channel_message *message)
     struct msghdr msg = {
         .msg_iov = iov, .msg_iovlen = 2, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
     ssize_t n;
+    /* syscalls gateway: recvmsg close */
+    /* syscalls supervisor: recvmsg close */
     do
         n = recvmsg(end, &msg, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);

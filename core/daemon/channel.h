@@ -78,6 +78,7 @@ struct channel_tor_config {
     char data[CONFIG_PATH_MAX];    /* Tor's data directory */
     char socks[CONFIG_SOCKET_MAX]; /* path of its SOCKS socket */
     char torrc[CONFIG_PATH_MAX];   /* file with the user's lines, or empty */
+    bool sandbox;                  /* as in struct config */
 };
 
 struct channel_tor_state {

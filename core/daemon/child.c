@@ -89,6 +89,7 @@ int child_start(struct child *child, const char *role, bool alone)
 
 void child_kill(const struct child *child, int sig)
 {
+    /* syscalls supervisor: pidfd_send_signal */
     if (child->pid > 0)
         syscall(SYS_pidfd_send_signal, child->pidfd, sig, NULL, 0);
 }
@@ -98,6 +99,7 @@ bool child_reap(struct child *child)
     siginfo_t info = {0};
     if (child->pid == 0)
         return true;
+    /* syscalls supervisor: waitid close */
     if (waitid((idtype_t)P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
         return false;
     child->status = info.si_status;
@@ -113,6 +115,7 @@ bool child_wait(struct child *child, unsigned ms)
     if (child->pid == 0)
         return true;
     struct pollfd pfd = {.fd = child->pidfd, .events = POLLIN};
+    /* syscalls supervisor: poll */
     while (poll(&pfd, 1, (int)ms) < 0 && errno == EINTR)
         ;
     return child_reap(child);

@@ -83,6 +83,7 @@ static const struct key keys[] = {
     {"tor", "socks", KEY_SOCKET, FIELD(socks)},
     {"tor", "data",  KEY_PATH,   FIELD(data), .fallback = "/var/lib/cloister"},
     {"tor", "torrc", KEY_PATH,   FIELD(torrc)},
+    {"tor", "sandbox", KEY_BOOLEAN, FIELD(sandbox), .fallback = "yes"},
     {"tor", "connect_timeout", KEY_NUMBER, FIELD(connect_timeout), .min = 1, .max = 600, .fallback = "120"},
 
     {"isolation", "key", KEY_POLICY, FIELD(isolation), .fallback = "source-port"},

@@ -151,6 +151,8 @@ int event_loop_new(struct event_loop **out, struct gateway *gateway, int channel
         return -ENOMEM;
     loop->gateway = gateway;
     loop->channel_fd = channel;
+    /* Behind io_uring no filter sees what is asked of the kernel (filter.c). */
+    setenv("UV_USE_IO_URING", "0", 1);
     int status = uv_loop_init(&loop->uv);
     if (status != 0) {
         free(loop);
@@ -174,6 +176,8 @@ int event_loop_new(struct event_loop **out, struct gateway *gateway, int channel
 
 int event_loop_run(struct event_loop *loop)
 {
+    /* libuv. */
+    /* syscalls gateway: epoll_wait epoll_ctl read close */
     loop->exit_status = 1;
     uv_run(&loop->uv, UV_RUN_NOWAIT); /* libuv tells its epoll of its handles only when it is run */
     while (!loop->ended) {

@@ -21,6 +21,8 @@ void log_setup(enum log_level level, const char *role, bool identities)
     setup.level = level;
     setup.role = role;
     setup.identities = identities;
+    /* Now, and not with the first line: it reads a file, and the role may not be allowed to by then. */
+    tzset();
 }
 
 bool log_level_parse(const char *name, enum log_level *level)
@@ -195,6 +197,7 @@ void log_write(struct log_site *site, enum log_level level, const char *event, c
     n += log_format(line + n, sizeof(line) - n - 1, event, fields, count);
     line[n++] = '\n';
     /* One write, so that lines of several processes do not mix. */
+    /* syscalls all: write */
     ssize_t done = write(STDERR_FILENO, line, n);
     (void)done;
     errno = saved;

@@ -21,26 +21,37 @@
  *                so that even a process of the same user may not trace it.
  *   limits       As many descriptors as there may be flows, and some; no core; no fork.
  *   parent       It dies with the supervisor (privileges_follow_parent).
+ *   calls        Of the kernel's 400 system calls those that it makes, with conditions; any other kills it (filter.c).
  *
  * The order matters: mounts and namespaces need CAP_SYS_ADMIN, and the identity goes last. Whatever fails is fatal.
  * Between sandbox_enter() and sandbox_lock() the gateway opens what it needs to run; sandbox_lock() is the one place
- * where the door falls shut.
+ * where the door falls shut. Before it does, it looks whether all of the above holds: what was done is one thing, what
+ * is so another. It says that it is ready only after that, and the TAP comes up only after it said so.
+ *
+ * It has no user namespace of its own. In one it would be root of that namespace: with capabilities over its network
+ * and mount namespaces, which are the kernel's largest surface; as it is, nobody in its cell has any, and the filter
+ * keeps it from making one.
  */
 #include "daemon/sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "daemon/filter.h"
 #include "daemon/privileges.h"
 
 /* The new root is mounted here until it is the root. Seen by this process only; and /proc is there, or there would have
@@ -148,8 +159,45 @@ int sandbox_enter(const struct sandbox_config *config, const char **step)
     return privileges_follow_parent(config->channel);
 }
 
+/* By looking, and not by trusting what was done to make it so. */
+static int check_root(const char **step)
+{
+    static const char *const entries[] = {".", "..", &SANDBOX_DIRECTORY[1]};
+    int status = 0;
+    *step = "see that the root is empty";
+    DIR *root = opendir("/");
+    if (root == NULL)
+        return -errno;
+    for (const struct dirent *entry; status == 0 && (entry = readdir(root)) != NULL;) {
+        bool known = false;
+        for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
+            known = known || strcmp(entry->d_name, entries[i]) == 0;
+        if (!known)
+            status = -EEXIST;
+    }
+    closedir(root);
+    if (status == 0 && access("/", W_OK) == 0)
+        status = -EPERM;
+    return status;
+}
+
+int sandbox_check(const char **step)
+{
+    int status;
+    if ((status = check_network(step)) != 0 || (status = check_root(step)) != 0)
+        return status;
+    *step = "see that no privilege is left";
+    if (!privileges_are_none())
+        return -EPERM;
+    *step = "see that nobody may look in";
+    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -EPERM;
+}
+
 int sandbox_lock(const char **step)
 {
-    *step = "see that no privilege is left";
-    return privileges_are_none() ? 0 : -EPERM;
+    int status = sandbox_check(step);
+    if (status != 0)
+        return status;
+    *step = "filter system calls";
+    return filter_load(FILTER_GATEWAY);
 }

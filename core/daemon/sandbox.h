@@ -23,8 +23,13 @@ struct sandbox_config {
  * failed: the caller ends, for it stands in between. */
 int sandbox_enter(const struct sandbox_config *config, const char **step);
 
-/* Turn the key, after everything is opened and before the first packet is read: from here on nothing is to be opened
- * but sockets to SANDBOX_DIRECTORY. Checks that there is nothing left to lose. 0, or negative errno as above. */
+/* See that there is nothing left to lose: no interface that is up, nothing in the root but SANDBOX_DIRECTORY, no
+ * privilege, nobody who may look in. 0, or negative errno as above. */
+int sandbox_check(const char **step);
+
+/* Turn the key, after everything is opened and before the first packet is read: sandbox_check(), and then the system
+ * call filter of the role. From here on nothing can be opened but sockets to SANDBOX_DIRECTORY. 0, or negative errno as
+ * above. */
 int sandbox_lock(const char **step);
 
 #endif

@@ -119,6 +119,7 @@ static int start_tor(struct work *w, struct channel_tor_config *tor)
     int ends[2];
     tor->identity = w->who.tor;
     tor->log_level = w->config->level;
+    tor->sandbox = w->config->sandbox;
     memcpy(tor->torrc, w->config->torrc, sizeof(tor->torrc));
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return fail(w, -errno, "make Tor's control connection", NULL);

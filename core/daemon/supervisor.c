@@ -22,6 +22,7 @@
 #include "daemon/channel.h"
 #include "daemon/child.h"
 #include "daemon/counters.h"
+#include "daemon/filter.h"
 #include "daemon/log.h"
 #include "daemon/setup.h"
 #include "daemon/tor_monitor.h"
@@ -262,11 +263,14 @@ int supervisor_run(const struct config *config)
     if (setup_run(&s.setup, config, s.reason) != 0)
         return report_exit(s.reason, 1);
 
+    setenv("UV_USE_IO_URING", "0", 1); /* filter.c */
     int status = uv_loop_init(&s.loop);
     if (status != 0)
         return report_exit(uv_strerror(status), 1);
     s.started = uv_now(&s.loop);
     status = start_watching(&s);
+    if (status == 0)
+        status = filter_load(FILTER_SUPERVISOR);
     hold_signals(false);
     if (status != 0) {
         child_kill(&s.setup.gateway, SIGKILL);
@@ -275,6 +279,8 @@ int supervisor_run(const struct config *config)
     }
     if (config->mode == CONFIG_MODE_EXTERNAL)
         report_ready(&s);
+    /* libuv: descriptors by epoll, signals by a pipe to itself. */
+    /* syscalls supervisor: epoll_wait epoll_ctl read */
     uv_run(&s.loop, UV_RUN_DEFAULT);
     return report_exit(s.reason, s.exit_status);
 }

@@ -35,6 +35,7 @@ static void flush(struct tor_monitor *m)
     if (m->broken)
         return;
     while (text = control_output(&m->control, &len), len > 0) {
+        /* syscalls supervisor: sendto */
         ssize_t n = send(m->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
@@ -150,6 +151,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         report_broken(m, "the control connection to Tor broke", status);
         return;
     }
+    /* syscalls supervisor: recvfrom */
     ssize_t n = recv(m->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
     if (n > 0) {
         int error = control_input(&m->control, buffer, (size_t)n);

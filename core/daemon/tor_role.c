@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "daemon/channel.h"
+#include "daemon/filter.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "socks/tor_process.h"
+#include "socks/torrc.h"
 
 /* It is the supervisor who decides when Tor ends. A signal to all processes of a service would end Tor first, and that
  * would look like a crash. Tor leaves the mask as it finds it. */
@@ -59,12 +61,26 @@ int tor_role_run(int channel)
         return 1;
     }
 
+    step = "filter system calls";
+    status = filter_load(FILTER_TOR);
+    if (status != 0) {
+        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", step), LOG_E("error", status));
+        return 1;
+    }
+
+    bool transports = config.torrc[0] != '\0' && torrc_starts_transports(config.torrc);
+    if (config.sandbox && transports)
+        log_event(
+            LOG_LEVEL_INFO, "sandbox",
+            LOG_S("note", "the torrc has Tor start a transport, which its own sandbox does not allow: it is off"));
+
     struct tor_process_config tor = {
         .data = config.data,
         .socks = config.socks,
         .torrc = config.torrc[0] != '\0' ? config.torrc : NULL,
         .control_fd = message.fd,
         .group = true,
+        .sandbox = config.sandbox && !transports,
         .disabled = true,
     };
     status = tor_process_run(&tor);

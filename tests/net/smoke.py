@@ -485,6 +485,10 @@ class Cell(unittest.TestCase):
         self.assertEqual(int(supervisor["CapPrm"], 16), 1 << 5)  # CAP_KILL
         self.assertEqual(int(supervisor["CapBnd"], 16), 0)
 
+    def test_system_calls_are_filtered(self):
+        for pid in (self.pid, self.gateway.process.pid):
+            self.assertEqual(self.status(pid)["Seccomp"], "2")
+
     def test_namespaces_are_its_own(self):
         for kind in ("net", "mnt", "ipc", "uts", "pid", "cgroup"):
             self.assertNotEqual(os.readlink(f"/proc/{self.pid}/ns/{kind}"), os.readlink(f"/proc/self/ns/{kind}"), kind)

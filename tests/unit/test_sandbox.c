@@ -57,7 +57,7 @@ static void expect_inside(int (*look)(void))
         close(ends[0]);
         int status = sandbox_enter(&config, &step);
         if (status == 0)
-            status = sandbox_lock(&step);
+            status = sandbox_check(&step); /* sandbox_lock() would leave us no calls to look around with */
         if (status != 0) {
             fprintf(stderr, "%s: %s\n", step, strerror(-status));
             _exit(255);
@@ -214,6 +214,64 @@ static void the_host_name_is_not_to_be_seen(void **state)
     expect_inside(look_at_name);
 }
 
+/* The whole of it: the key turned, the socket reached, and then a call that was not declared. */
+static void behind_the_locked_door_only_the_socket_can_be_opened(void **state)
+{
+    int ends[2];
+    (void)state;
+    assert_int_equal(channel_pair(ends), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        const char *step = "";
+        struct sandbox_config config = {
+            .identity = {.uid = UID, .gid = GID},
+            .directory = directory,
+            .descriptors = FLOWS,
+            .channel = ends[1],
+        };
+        close(ends[0]);
+        if (sandbox_enter(&config, &step) != 0 || sandbox_lock(&step) != 0)
+            _exit(255);
+        struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SANDBOX_DIRECTORY "/socks"};
+        int s = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (s < 0 || connect(s, (struct sockaddr *)&address, sizeof(address)) != 0 || send(s, "y", 1, 0) != 1)
+            _exit(254);
+        socket(AF_INET, SOCK_STREAM, 0);
+        _exit(0);
+    }
+    close(ends[1]);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    close(ends[0]);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGSYS);
+    int s = accept(listener, NULL, NULL);
+    char c = 0;
+    assert_true(s >= 0);
+    assert_int_equal(read(s, &c, 1), 1);
+    assert_int_equal(c, 'y');
+    close(s);
+}
+
+/* Something in the root, a door that is open: what the check is there to see. */
+static void what_should_not_be_there_is_seen(void **state)
+{
+    (void)state;
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        const char *step = "";
+        int first = sandbox_check(&step); /* of this process as it is: loopback is up, or the root is full */
+        _exit(first < 0 && strlen(step) > 0 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void a_directory_that_is_not_there_is_an_error(void **state)
 {
     int ends[2];
@@ -287,6 +345,8 @@ int main(void)
         cmocka_unit_test(no_privilege_is_left_and_none_can_be_had),
         cmocka_unit_test(descriptors_are_bounded_and_processes_are_none),
         cmocka_unit_test(the_host_name_is_not_to_be_seen),
+        cmocka_unit_test(behind_the_locked_door_only_the_socket_can_be_opened),
+        cmocka_unit_test(what_should_not_be_there_is_seen),
         cmocka_unit_test(a_directory_that_is_not_there_is_an_error),
         cmocka_unit_test(a_supervisor_that_is_gone_already_is_an_error),
     };

@@ -100,6 +100,16 @@ static void what_is_optional_can_be_left_out_or_given(void **state)
                         "unix:\"/run/cloister/tor/socks\" IsolateSOCKSAuth ExtendedErrors");
 }
 
+static void the_sandbox_is_not_left_to_the_torrc(void **state)
+{
+    (void)state;
+    assert_int_equal(tor_process_arguments(&config, &arguments), 0);
+    assert_string_equal(value_of("--Sandbox"), "0");
+    config.sandbox = true;
+    assert_int_equal(tor_process_arguments(&config, &arguments), 0);
+    assert_string_equal(value_of("--Sandbox"), "1");
+}
+
 static void a_path_that_could_break_out_of_its_place_is_refused(void **state)
 {
     (void)state;
@@ -136,6 +146,7 @@ int main(void)
         cmocka_unit_test_setup(the_command_line_says_where_and_through_what, defaults),
         cmocka_unit_test_setup(no_listener_for_traffic_is_left_to_the_torrc, defaults),
         cmocka_unit_test_setup(a_control_listener_is_left_to_the_operator, defaults),
+        cmocka_unit_test_setup(the_sandbox_is_not_left_to_the_torrc, defaults),
         cmocka_unit_test_setup(what_is_optional_can_be_left_out_or_given, defaults),
         cmocka_unit_test_setup(a_path_that_could_break_out_of_its_place_is_refused, defaults),
         cmocka_unit_test_setup(a_path_that_does_not_fit_is_refused, defaults),

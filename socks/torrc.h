@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What we have to know of the user's torrc before Tor reads it. */
+#ifndef CLOISTER_SOCKS_TORRC_H
+#define CLOISTER_SOCKS_TORRC_H
+
+#include <stdbool.h>
+
+/* True if the file has a line with which Tor starts a pluggable transport of its own (ClientTransportPlugin ... exec).
+ * What the file includes is not looked at. False also if it cannot be read. */
+bool torrc_starts_transports(const char *path);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What we look for in the user's torrc. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "socks/torrc.h"
+
+static char path[] = "/tmp/cloister-test-torrc-XXXXXX";
+
+static bool starts(const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    return torrc_starts_transports(path);
+}
+
+static void a_transport_that_tor_starts_is_seen(void **state)
+{
+    (void)state;
+    assert_true(starts("ClientTransportPlugin obfs4 exec /usr/bin/obfs4proxy\n"));
+    assert_true(starts("UseBridges 1\n  clienttransportplugin\tobfs3,obfs4   EXEC /usr/bin/obfs4proxy managed"));
+    assert_true(starts("+ClientTransportPlugin snowflake exec /usr/bin/snowflake-client\r\n"));
+    assert_true(starts("ClientTransportPlugin obfs4 \\\n  exec \\\r\n /usr/bin/obfs4proxy\nUseBridges 1\n"));
+}
+
+static void what_only_looks_like_one_is_not(void **state)
+{
+    (void)state;
+    assert_false(starts(""));
+    assert_false(starts("# ClientTransportPlugin obfs4 exec /usr/bin/obfs4proxy\n"));
+    assert_false(starts("Nickname x # ClientTransportPlugin obfs4 exec /x\n"));
+    assert_false(starts("ClientTransportPlugin obfs4 socks5 127.0.0.1:1080\n"));
+    assert_false(starts("ClientTransportPlugin exec\n"));
+    assert_false(starts("ClientTransportPluginX obfs4 exec /x\n"));
+    assert_false(starts("ServerTransportPlugin obfs4 exec /x\n"));
+    assert_false(torrc_starts_transports("/nonexistent"));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    int fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_transport_that_tor_starts_is_seen),
+        cmocka_unit_test(what_only_looks_like_one_is_not),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
