@@ -350,9 +350,12 @@ void dns_unpin(struct dns *dns, uint32_t handle)
     dns_virtual_unpin(dns->table, handle);
 }
 
-void dns_name_failed(struct dns *dns, uint32_t handle, uint64_t now)
+void dns_name_tried(struct dns *dns, uint32_t handle, bool exists, uint64_t now)
 {
-    dns_virtual_set_failed(dns->table, handle, (uint32_t)(now / 1000000) + dns->config.negative_ttl);
+    char text[DNS_TEXT_SIZE];
+    size_t len = dns_virtual_name(dns->table, handle, text);
+    uint32_t until = (uint32_t)(now / 1000000) + dns->config.negative_ttl;
+    dns_virtual_set_failed(dns->table, handle, exists || dns_text_within(text, len, "onion") ? 0 : until);
 }
 
 void dns_forget_host(struct dns *dns, uint32_t host)

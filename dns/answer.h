@@ -89,8 +89,9 @@ uint32_t dns_pin(struct dns *dns, uint32_t host, const struct ipaddr *addr, char
 /* The flow is over. Once for each dns_pin() that returned a handle. */
 void dns_unpin(struct dns *dns, uint32_t handle);
 
-/* Tor said that the name behind a pinned handle does not exist: answer NXDOMAIN for it for a while. */
-void dns_name_failed(struct dns *dns, uint32_t handle, uint64_t now);
+/* Tor said that the name behind a pinned handle does not exist: NXDOMAIN is answered for it for a while; or that it does:
+ * that is over. An onion address, which was found well-formed, exists in any case, though the service be down. */
+void dns_name_tried(struct dns *dns, uint32_t handle, bool exists, uint64_t now);
 
 /* The number `host` is about to name another workstation: forget all that was answered to it. Its flows are to be reset
  * before, or their handles stay until they are unpinned. */

@@ -130,6 +130,15 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
     return 0;
 }
 
+/* Tor has one word for a name that does not exist and for a host without a route, and the first is by far more likely. */
+static void target_answered(void *ctx, uint32_t tag, uint8_t code)
+{
+    struct gateway *g = ctx;
+    uint32_t name = g->flows[tag].name;
+    if (name != 0 && (code == SOCKS_HOST_UNREACHABLE || code == SOCKS_SUCCEEDED))
+        dns_name_tried(g->dns, name, code == SOCKS_SUCCEEDED, g->now);
+}
+
 static void target_done(void *ctx, uint32_t tag)
 {
     struct gateway *g = ctx;
@@ -298,6 +307,7 @@ static int init_upstream(struct gateway *g)
         .send_buffer = SEND_BUFFER,
         .drops = &g->upstream_drops,
         .target = choose_target,
+        .answered = target_answered,
         .done = target_done,
         .ctx = g,
     };

@@ -50,7 +50,7 @@ static void check(struct dns *dns, struct bytes message, const struct dns_client
         HOLDS(handle != 0);
         HOLDS(same_name(seen.name, name));
         if (fails)
-            dns_name_failed(dns, handle, now);
+            dns_name_tried(dns, handle, false, now);
         dns_unpin(dns, handle);
     }
 }

@@ -249,6 +249,21 @@ class Prober(Case):
             self.assert_address(tcp(dns.query(), server))
 
 
+class Virtual(Case):
+    """What flows teach about names. The SOCKS server says that no host behind port 113 can be had."""
+
+    def test_a_name_that_tor_did_not_find_does_not_exist_for_a_while(self):
+        name = "gone.example.com"
+        address, = udp(dns.query(name)).texts
+        with self.assertRaises(OSError):
+            socket.create_connection((address, 113), 5).close()
+        self.assert_no_name(udp(dns.query(name)))
+        self.assert_no_name(udp(dns.query(name, dns.AAAA)))
+        self.assert_address(udp(dns.query("other.example.com")))
+        socket.create_connection((address, 80), 5).close()  # who knows the address may try; and it is there
+        self.assert_address(udp(dns.query(name)))
+
+
 class Streams(Case):
     """TCP (RFC 7766)."""
 

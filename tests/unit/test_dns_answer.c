@@ -200,7 +200,7 @@ static void a_name_that_tor_did_not_find_does_not_exist_for_a_minute(void **stat
     resolve(&udp1, "gone.example.org");
     char name[DNS_TEXT_SIZE];
     uint32_t h = dns_pin(dns, 0, &a, name);
-    dns_name_failed(dns, h, now);
+    dns_name_tried(dns, h, false, now);
     dns_unpin(dns, h);
     assert_negative(ask(&udp0, "GONE.example.org", 1), DNS_NXDOMAIN, "example.org.");
     assert_int_equal(seen.authority[0].ttl, 60);
@@ -212,6 +212,32 @@ static void a_name_that_tor_did_not_find_does_not_exist_for_a_minute(void **stat
     resolve(&udp1, "gone.example.org"); /* that one looked and failed is not another's business */
     now += SECOND;
     struct ipaddr b = resolve(&udp0, "gone.example.org");
+    assert_true(ipaddr_equal(&a, &b));
+}
+
+static void a_name_that_tor_found_after_all_exists_again(void **state)
+{
+    (void)state;
+    struct ipaddr a = resolve(&udp0, "back.example.org");
+    char name[DNS_TEXT_SIZE];
+    uint32_t h = dns_pin(dns, 0, &a, name);
+    dns_name_tried(dns, h, false, now);
+    assert_negative(ask(&udp0, "back.example.org", 1), DNS_NXDOMAIN, "example.org.");
+    dns_name_tried(dns, h, true, now);
+    dns_unpin(dns, h);
+    resolve(&udp0, "back.example.org");
+}
+
+static void an_onion_service_that_is_down_exists(void **state)
+{
+    (void)state;
+    static const char onion[] = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
+    struct ipaddr a = resolve(&udp0, onion);
+    char name[DNS_TEXT_SIZE];
+    uint32_t h = dns_pin(dns, 0, &a, name);
+    dns_name_tried(dns, h, false, now);
+    dns_unpin(dns, h);
+    struct ipaddr b = resolve(&udp0, onion);
     assert_true(ipaddr_equal(&a, &b));
 }
 
@@ -556,6 +582,8 @@ int main(void)
         TEST(with_an_ipv6_range_aaaa_is_answered_and_leads_to_the_same_name),
         TEST(until_tor_is_up_ordinary_names_fail_and_special_ones_do_not),
         TEST(a_name_that_tor_did_not_find_does_not_exist_for_a_minute),
+        TEST(a_name_that_tor_found_after_all_exists_again),
+        TEST(an_onion_service_that_is_down_exists),
         TEST(types_that_only_a_real_server_knows_are_not_implemented),
         TEST(zone_transfers_and_other_classes_are_refused),
         TEST(any_gets_one_small_record),

@@ -165,6 +165,54 @@ static void nonsense_fails_the_flow(void **state)
     }
 }
 
+static struct {
+    unsigned count, told; /* answers, and what the engine had been told by the last */
+    uint32_t tag;
+    uint8_t code;
+} heard;
+
+static void on_answered(void *ctx, uint32_t tag, uint8_t code)
+{
+    (void)ctx;
+    heard.count++;
+    heard.told = told_count;
+    heard.tag = tag;
+    heard.code = code;
+}
+
+static int target_with_tag(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host,
+                           struct socks_target *target)
+{
+    (void)ctx, (void)tuple, (void)host;
+    target->tag = 700 + id.index;
+    return 0;
+}
+
+static void the_owner_hears_every_answer_before_the_engine(void **state)
+{
+    (void)state;
+    config.target = target_with_tag;
+    config.answered = on_answered;
+    rig_start();
+    for (uint8_t code = 0; code < 9; code++) {
+        char answer[] = ANSWER_SHORT;
+        answer[3] = (char)code;
+        heard.told = 99;
+        told_count = 0;
+        assert_int_equal(open_flow(1), 0);
+        int fd = server_take();
+        server_say(fd, answer, sizeof(answer) - 1);
+        dispatch();
+        assert_int_equal(heard.count, code + 1);
+        assert_int_equal(heard.told, 0);
+        assert_int_equal(heard.tag, 701);
+        assert_int_equal(heard.code, code);
+        if (code == 0)
+            socks_upstream_release(up, flow(1), TCP_RELEASE_CLOSE);
+        close(fd);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +221,7 @@ int main(void)
         UPSTREAM_TEST(every_code_refuses_the_flow_as_the_table_says),
         UPSTREAM_TEST(an_end_before_the_answer_is_complete_fails_the_flow),
         UPSTREAM_TEST(nonsense_fails_the_flow),
+        UPSTREAM_TEST(the_owner_hears_every_answer_before_the_engine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
