@@ -415,8 +415,11 @@ static void op_answers(struct fuzz *f)
 static void op_time(struct fuzz *f, uint8_t op)
 {
     uint64_t step = bytes_u8(&f->in);
-    f->now += step * (UINT64_C(64) << 2 * ((op >> 4) % 13)); /* 64 us to three days: no clock jumps farther */
-    if ((op & 15) == 11)
+    uint64_t at;
+    f->now += step * (UINT64_C(64) << 2 * ((op >> 4) % 13)); /* 64 us to three days */
+    /* A turn may come late, but not weeks after what it is for. */
+    bool late = tcp_next_deadline(f->engine, &at) && f->now > at + UINT64_C(86400000000);
+    if ((op & 15) == 11 || late)
         turn(f);
 }
 
