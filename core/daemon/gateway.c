@@ -30,10 +30,9 @@
 static int open_dns(struct gateway *g, struct tcp_flow_id id, uint32_t host)
 {
     uint32_t stream;
-    int status = dns_service_open(g->dns_service, id, host, g->now, &stream);
-    if (status != 0) {
+    if (dns_service_open(g->dns_service, id, host, g->now, &stream) != 0) {
         drop_count(&g->upstream_drops, DROP_DNS_QUOTA);
-        return status;
+        return -EACCES; /* counted */
     }
     g->flows[id.index] = (struct gateway_flow){.host = host, .dns_stream = stream};
     g->host_flows[host]++;

@@ -365,6 +365,19 @@ class Streams(Case):
             self.assertEqual(stream.receive().number, i)
             stream.peer.close()
 
+    def test_one_connection_too_many_is_refused_and_counted_once(self):
+        before = self.gateway.counters()
+        streams = []
+        with self.assertRaises(ConnectionRefusedError):
+            while len(streams) < 900:
+                streams.append(dns.Stream(GATEWAY))
+        after = self.gateway.counters()
+        for stream in streams:
+            stream.peer.close()
+        self.assertEqual({key: after[key] - before.get(key, 0) for key in after
+                          if key.startswith("drop_") and key != "drop_ipv6_off" and after[key] != before.get(key, 0)},
+                         {"drop_dns_quota": 1})
+
     def test_nothing_of_it_reaches_tor(self):
         self.assertEqual([request for request in self.gateway.server.requests if request[3] == 53], [])
 
