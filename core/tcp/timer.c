@@ -107,6 +107,7 @@ void timer_run(struct tcp_engine *e, struct flow *f)
     if ((f->flags & FLOW_RTO_ARMED) && seq_ge(e->now_ms, f->rto_at))
         send_timeout(e, f);
     if (f->state != FLOW_FREE && (f->flags & FLOW_ACK_LATER) && seq_ge(e->now_ms, f->ack_at)) {
+        f->flags &= ~(uint32_t)FLOW_ACK_LATER; /* or it would be due again at once */
         f->flags |= FLOW_ACK_NOW;
         flow_list(e, f);
     }

@@ -241,6 +241,7 @@ void rig_advance(struct rig *rig, uint64_t until, bool stop_on_segment)
         if (++turns > TURNS_MAX)
             fail_at(rig->where, "a deadline stays due however often tcp_advance() runs");
         tcp_advance(rig->engine, rig->now);
+        rig->wakes++;
         rig_flush(rig);
     }
     if (!(stop_on_segment && rig->first != NULL) && rig->now < until)

@@ -80,6 +80,7 @@ struct rig {
     struct tcp_config config;
     struct tcp_engine *engine; /* NULL until rig_start() */
     uint64_t start, now;       /* us */
+    unsigned wakes;            /* deadlines at which the engine was run so far */
     bool v6;
     bool link_down; /* emit() fails */
     bool batch;     /* no flush until the batch ends */

@@ -111,6 +111,7 @@ void do_let(struct script *s, char **w, unsigned count)
         fail_at(&s->where, "let NAME VALUE");
     names_set(&s->names, &s->where, "isn", s->peer->far_isn);
     names_set(&s->names, &s->where, "tsval", s->peer->ts_seen);
+    names_set(&s->names, &s->where, "wakes", s->rig.wakes);
     struct tcp_flow_info info;
     if (look(s, &info))
         names_set(&s->names, &s->where, "cwnd", info.cwnd);
