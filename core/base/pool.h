@@ -4,7 +4,7 @@
  *
  * Slots are numbered 1 to count; 0 is "none", so that a zeroed structure refers to nothing. The lowest free
  * slot is always taken first. That keeps the used ones dense at the bottom, and the pages above them can be
- * given back to the system after a burst (`pool_idle_run`). What is free is kept in a bitmap of three levels
+ * given back to the system after a burst (`pool_settle`). What is free is kept in a bitmap of three levels
  * outside the slots: a free slot's page is never touched.
  */
 #ifndef CLOISTER_BASE_POOL_H

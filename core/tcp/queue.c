@@ -102,7 +102,7 @@ int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_
                uint32_t *got)
 {
     /* The cursor spares the walk over what is in flight when new data is sent. Its chunk's first byte may have been
-     * acknowledged since: snd_cursor_seq is where data[0] of the chunk stands. */
+     * acknowledged since: but then the chunk is the first. */
     uint32_t i = f->snd_head;
     uint32_t at = f->snd_una;
     if (f->snd_cursor != 0 && i != f->snd_cursor && seq_ge(seq, f->snd_cursor_seq)) {
