@@ -48,6 +48,7 @@ struct channel_gateway_config {
     struct channel_identity identity;
     enum log_level log_level;
     bool log_identities;
+    bool best_effort;                         /* hardening.h */
     char socket_directory[CONFIG_SOCKET_MAX]; /* what its root holds, absolute */
     char socket_name[CONFIG_SOCKET_MAX];      /* of the SOCKS socket in there */
     struct ipnet network;                     /* as the fields of struct config from here on */
@@ -79,6 +80,7 @@ struct channel_tor_config {
     char socks[CONFIG_SOCKET_MAX]; /* path of its SOCKS socket */
     char torrc[CONFIG_PATH_MAX];   /* file with the user's lines, or empty */
     bool sandbox;                  /* as in struct config */
+    bool best_effort;              /* hardening.h */
 };
 
 struct channel_tor_state {

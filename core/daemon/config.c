@@ -36,6 +36,12 @@ static const struct config_word accept_words[] = {
     {NULL, 0},
 };
 
+static const struct config_word hardening_words[] = {
+    {"strict", CONFIG_HARDENING_STRICT},
+    {"best-effort", CONFIG_HARDENING_BEST_EFFORT},
+    {NULL, 0},
+};
+
 static const struct config_word level_words[] = {
     {"error", LOG_LEVEL_ERROR},
     {"warn", LOG_LEVEL_WARN},
@@ -108,6 +114,7 @@ static const struct key keys[] = {
     {"process", "user", KEY_USER, FIELD(user)},
     {"process", "tor_user", KEY_USER, FIELD(tor_user)},
     {"process", "gateway_user", KEY_USER, FIELD(gateway_user)},
+    {"process", "hardening", KEY_WORD, FIELD(hardening), .words = hardening_words, .fallback = "strict"},
 
     {"log", "level", KEY_WORD, FIELD(level), .words = level_words, .fallback = "info"},
     {"log", "identities", KEY_BOOLEAN, FIELD(identities), .fallback = "no"},

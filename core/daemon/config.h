@@ -33,6 +33,12 @@ enum config_accept {
     CONFIG_ACCEPT_OPTIMISTIC, /* at once */
 };
 
+/* What to do where the kernel lacks a piece of what locks the processes in. */
+enum config_hardening {
+    CONFIG_HARDENING_STRICT,      /* do not start */
+    CONFIG_HARDENING_BEST_EFFORT, /* say so, and go on */
+};
+
 struct config {
     /* [workstation] */
     char device[IFNAMSIZ]; /* name of the TAP */
@@ -76,6 +82,8 @@ struct config {
     char user[CONFIG_NAME_MAX];         /* of the supervisor after set-up; a name or a number, or empty */
     char tor_user[CONFIG_NAME_MAX];     /* of the embedded Tor */
     char gateway_user[CONFIG_NAME_MAX]; /* of the gateway */
+
+    enum config_hardening hardening;
 
     /* [log] */
     enum log_level level;

@@ -37,8 +37,12 @@
 #include "daemon/filter.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "daemon/filter_rules.h"
 
@@ -111,13 +115,25 @@ static int add_rule(scmp_filter_ctx ctx, const struct filter_rule *rule)
     return status;
 }
 
+/* Since Linux 4.14. libseccomp would only say that something is wrong. */
+static int kernel_can_kill(void)
+{
+    uint32_t action = SECCOMP_RET_KILL_PROCESS;
+    return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0 ? 0 : -errno;
+}
+
 int filter_load(enum filter_role role)
 {
+    int status = kernel_can_kill();
+    if (status != 0)
+        return status;
     scmp_filter_ctx ctx = seccomp_init(role == FILTER_TOR ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_KILL_PROCESS);
     if (ctx == NULL)
         return -ENOMEM;
     /* A call of another architecture kills always: that is libseccomp's default. */
-    int status = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    status = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    if (status == 0)
+        status = seccomp_attr_set(ctx, SCMP_FLTATR_API_SYSRAWRC, 1); /* the kernel's own errno */
     for (const struct filter_rule *rule = tables[role]; status == 0 && rule->call != NULL; rule++)
         status = add_rule(ctx, rule);
     if (status == 0)

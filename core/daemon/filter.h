@@ -14,8 +14,8 @@ enum filter_role {
 };
 
 /* Allow this process, for ever, and all that it starts, what the role declares, and nothing else: any other call kills
- * it (SIGSYS); in the role tor, it fails with ENOSYS. 0 or negative errno: -EINVAL or -ENOSYS from a kernel without
- * seccomp filters. New privileges must be off. */
+ * it (SIGSYS); in the role tor, it fails with ENOSYS. 0 or negative errno: -EINVAL, -EOPNOTSUPP or -ENOSYS from a
+ * kernel without seccomp filters, or with too old ones. New privileges must be off. */
 int filter_load(enum filter_role role);
 
 /* True if the role's list has this call, with conditions or without. */

@@ -14,6 +14,7 @@
 #include "daemon/channel.h"
 #include "daemon/event_loop.h"
 #include "daemon/gateway.h"
+#include "daemon/hardening.h"
 #include "daemon/log.h"
 #include "daemon/sandbox.h"
 
@@ -56,6 +57,7 @@ int gateway_role_run(int channel)
     struct channel_gateway_config config = message.gateway_config;
     log_setup(config.log_level, "gateway", config.log_identities);
 
+    hardening_setup(config.best_effort);
     const char *step = NULL;
     struct sandbox_config sandbox = {
         .identity = config.identity,

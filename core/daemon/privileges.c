@@ -100,8 +100,13 @@ int privileges_keep(uint64_t keep)
 
 bool privileges_are_none(void)
 {
+    return privileges_are(0);
+}
+
+bool privileges_are(uint64_t keep)
+{
     uint64_t any = 0;
-    if (capabilities_get(&any) != 0 || any != 0)
+    if (capabilities_get(&any) != 0 || any != keep)
         return false;
     for (unsigned long cap = 0; cap < 64; cap++) {
         int is = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
@@ -110,7 +115,7 @@ bool privileges_are_none(void)
         if (is < 0)
             break;
     }
-    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 
 int privileges_follow_parent(int end)

@@ -19,7 +19,11 @@ int privileges_drop(const struct channel_identity *identity, uint64_t keep, cons
 /* Keep of the capabilities held only those in the mask. 0 or negative errno. */
 int privileges_keep(uint64_t keep);
 
-/* True if no set holds a capability and new privileges are off. */
+/* True if what is held of capabilities is `keep` and no more, the bounding set is empty, new privileges are off, and
+ * nobody may trace. */
+bool privileges_are(uint64_t keep);
+
+/* The same of none at all. */
 bool privileges_are_none(void);
 
 /* End with the parent, whatever it dies of; to be called after the last change of identity, which would undo it. The

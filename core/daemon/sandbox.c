@@ -19,14 +19,22 @@
  *   identity     A user of its own. Groups: its own, which Tor's socket is for, and with an external Tor the socket's
  *                if need be. No capability in any set, the bounding set included; no new privileges; not dumpable,
  *                so that even a process of the same user may not trace it.
- *   limits       As many descriptors as there may be flows, and some; no core; no fork.
+ *   limits       As many descriptors as there may be flows, and some; no core; no fork; no locked memory, no message
+ *                queue, no better priority than it was given.
  *   parent       It dies with the supervisor (privileges_follow_parent).
+ *   Landlock     No file may be opened, made or run, no TCP socket bound or connected, no process outside reached by signal
+ *                or abstract socket. All of it is impossible already, for two reasons or three; this is another that
+ *                does not depend on them.
  *   calls        Of the kernel's 400 system calls those that it makes, with conditions; any other kills it (filter.c).
  *
  * The order matters: mounts and namespaces need CAP_SYS_ADMIN, and the identity goes last. Whatever fails is fatal.
  * Between sandbox_enter() and sandbox_lock() the gateway opens what it needs to run; sandbox_lock() is the one place
  * where the door falls shut. Before it does, it looks whether all of the above holds: what was done is one thing, what
  * is so another. It says that it is ready only after that, and the TAP comes up only after it said so.
+ *
+ * A kernel may lack some of it: Landlock is young, and small systems do without IPC namespaces. Then the gateway does not
+ * start, unless process.hardening says that best effort is enough, and then it says what is missing. Without namespaces
+ * for network, mounts and processes, or without a user of its own, there is no gateway.
  *
  * It has no user namespace of its own. In one it would be root of that namespace: with capabilities over its network
  * and mount namespaces, which are the kernel's largest surface; as it is, nobody in its cell has any, and the filter
@@ -44,7 +52,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -52,6 +59,8 @@
 #include <unistd.h>
 
 #include "daemon/filter.h"
+#include "daemon/hardening.h"
+#include "daemon/landlock.h"
 #include "daemon/privileges.h"
 
 /* The new root is mounted here until it is the root. Seen by this process only; and /proc is there, or there would have
@@ -66,9 +75,18 @@
 static int enter_namespaces(const char **step)
 {
     static const char name[] = "cloister";
+    int status;
     *step = "make namespaces";
-    if (unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) != 0)
+    if (unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS) != 0)
         return -errno;
+    *step = "make an IPC namespace";
+    status = hardening_result(HARDENING_IPC, unshare(CLONE_NEWIPC) == 0 ? 0 : -errno);
+    if (status != 0)
+        return status;
+    *step = "make a cgroup namespace";
+    status = hardening_result(HARDENING_CGROUP, unshare(CLONE_NEWCGROUP) == 0 ? 0 : -errno);
+    if (status != 0)
+        return status;
     *step = "hide the host's name";
     if (sethostname(name, sizeof(name) - 1) != 0 || setdomainname("", 0) != 0)
         return -errno;
@@ -135,13 +153,23 @@ static int enter_root(const char *directory, const char **step)
 static int set_limits(uint32_t descriptors, const char **step)
 {
     struct rlimit files = {descriptors + OWN_DESCRIPTORS, descriptors + OWN_DESCRIPTORS};
+    static const struct {
+        int resource;
+        const char *step;
+    } nothing[] = {
+        {RLIMIT_NPROC, "forbid new processes"},     {RLIMIT_MEMLOCK, "forbid locked memory"},
+        {RLIMIT_MSGQUEUE, "forbid message queues"}, {RLIMIT_RTPRIO, "forbid real-time priority"},
+        {RLIMIT_NICE, "forbid a higher priority"},
+    };
     struct rlimit none = {0, 0};
     *step = "raise the limit of descriptors (lower limits.flows, or raise fs.nr_open)";
     if (setrlimit(RLIMIT_NOFILE, &files) != 0)
         return -errno;
-    *step = "forbid new processes";
-    if (setrlimit(RLIMIT_NPROC, &none) != 0)
-        return -errno;
+    for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++) {
+        *step = nothing[i].step;
+        if (setrlimit((__rlimit_resource_t)nothing[i].resource, &none) != 0)
+            return -errno;
+    }
     return 0;
 }
 
@@ -186,11 +214,8 @@ int sandbox_check(const char **step)
     int status;
     if ((status = check_network(step)) != 0 || (status = check_root(step)) != 0)
         return status;
-    *step = "see that no privilege is left";
-    if (!privileges_are_none())
-        return -EPERM;
-    *step = "see that nobody may look in";
-    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -EPERM;
+    *step = "see that no privilege is left, and that nobody may look in";
+    return privileges_are_none() ? 0 : -EPERM;
 }
 
 int sandbox_lock(const char **step)
@@ -198,6 +223,15 @@ int sandbox_lock(const char **step)
     int status = sandbox_check(step);
     if (status != 0)
         return status;
-    *step = "filter system calls";
-    return filter_load(FILTER_GATEWAY);
+    *step = "deny all files by Landlock (process.hardening = best-effort goes without)";
+    status = hardening_result(HARDENING_LANDLOCK,
+                              landlock_lock(LANDLOCK_DENY_READING | LANDLOCK_DENY_WRITING | LANDLOCK_DENY_TCP |
+                                            LANDLOCK_DENY_OUTSIDE | LANDLOCK_DENY_SIGNALS));
+    if (status != 0)
+        return status;
+    *step = "filter system calls (process.hardening = best-effort goes without)";
+    status = hardening_result(HARDENING_FILTER, filter_load(FILTER_GATEWAY));
+    if (status == 0)
+        hardening_report();
+    return status;
 }

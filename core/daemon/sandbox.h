@@ -27,9 +27,9 @@ int sandbox_enter(const struct sandbox_config *config, const char **step);
  * privilege, nobody who may look in. 0, or negative errno as above. */
 int sandbox_check(const char **step);
 
-/* Turn the key, after everything is opened and before the first packet is read: sandbox_check(), and then the system
- * call filter of the role. From here on nothing can be opened but sockets to SANDBOX_DIRECTORY. 0, or negative errno as
- * above. */
+/* Turn the key, after everything is opened and before the first packet is read: sandbox_check(), Landlock, and at last
+ * the system call filter of the role. From here on nothing can be opened but sockets to SANDBOX_DIRECTORY. What the
+ * kernel lacks is up to hardening.h, and logged. 0, or negative errno as above. */
 int sandbox_lock(const char **step);
 
 #endif

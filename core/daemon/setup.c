@@ -30,6 +30,8 @@
 #define LOCK_IN_MS 10000 /* the gateway takes some 20 ms */
 #define SOCKET_NAME "socks"
 
+_Static_assert(SETUP_CAPABILITIES == 1ull << CAP_KILL, "what setup.h says");
+
 /* While it goes on. */
 struct work {
     struct setup *setup;
@@ -114,17 +116,19 @@ static int make_tap(struct work *w)
     return status == 0 ? 0 : fail(w, status, step, NULL);
 }
 
+/* In a process namespace, so that no transport that it started outlives it. */
 static int start_tor(struct work *w, struct channel_tor_config *tor)
 {
     int ends[2];
     tor->identity = w->who.tor;
     tor->log_level = w->config->level;
     tor->sandbox = w->config->sandbox;
+    tor->best_effort = w->config->hardening == CONFIG_HARDENING_BEST_EFFORT;
     memcpy(tor->torrc, w->config->torrc, sizeof(tor->torrc));
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return fail(w, -errno, "make Tor's control connection", NULL);
     w->setup->tor_control = ends[0];
-    int status = child_start(&w->setup->tor, "tor", false);
+    int status = child_start(&w->setup->tor, "tor", true);
     if (status == 0)
         status = channel_send(w->setup->tor.channel, CHANNEL_TOR_CONFIG, tor, ends[1]);
     close(ends[1]);
@@ -137,6 +141,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->identity = w->who.gateway;
     out->log_level = c->level;
     out->log_identities = c->identities;
+    out->best_effort = c->hardening == CONFIG_HARDENING_BEST_EFFORT;
     out->network = c->network;
     out->mtu = c->mtu;
     memcpy(out->mac, c->mac, sizeof(out->mac));
@@ -204,7 +209,7 @@ static int raise_link(struct work *w)
 static int drop_privileges(struct work *w)
 {
     const char *step = NULL;
-    int status = privileges_drop(&w->who.supervisor, 1ull << CAP_KILL, &step);
+    int status = privileges_drop(&w->who.supervisor, SETUP_CAPABILITIES, &step);
     return status == 0 ? 0 : fail(w, status, step, NULL);
 }
 

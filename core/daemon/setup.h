@@ -11,6 +11,9 @@
 
 #define SETUP_REASON_MAX 640u /* bytes that hold any reason */
 
+/* The capabilities that the supervisor is left with: CAP_KILL. */
+#define SETUP_CAPABILITIES (1ull << 5)
+
 /* What set-up leaves behind. */
 struct setup {
     struct child gateway;

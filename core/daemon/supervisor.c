@@ -23,7 +23,10 @@
 #include "daemon/child.h"
 #include "daemon/counters.h"
 #include "daemon/filter.h"
+#include "daemon/hardening.h"
+#include "daemon/landlock.h"
 #include "daemon/log.h"
+#include "daemon/privileges.h"
 #include "daemon/setup.h"
 #include "daemon/tor_monitor.h"
 
@@ -253,11 +256,26 @@ static int report_exit(const char *reason, int status)
     return status;
 }
 
+/* Nothing is opened any more from here on. */
+static int lock_in(void)
+{
+    if (!privileges_are(SETUP_CAPABILITIES))
+        return -EPERM;
+    int status = hardening_result(HARDENING_LANDLOCK,
+                                  landlock_lock(LANDLOCK_DENY_WRITING | LANDLOCK_DENY_TCP | LANDLOCK_DENY_OUTSIDE));
+    if (status == 0)
+        status = hardening_result(HARDENING_FILTER, filter_load(FILTER_SUPERVISOR));
+    if (status == 0)
+        hardening_report();
+    return status;
+}
+
 int supervisor_run(const struct config *config)
 {
     static struct supervisor s; /* large, and there is one */
     s.config = config;
     log_setup(config->level, "supervisor", config->identities);
+    hardening_setup(config->hardening == CONFIG_HARDENING_BEST_EFFORT);
     signal(SIGPIPE, SIG_IGN);
     hold_signals(true);
     if (setup_run(&s.setup, config, s.reason) != 0)
@@ -270,7 +288,7 @@ int supervisor_run(const struct config *config)
     s.started = uv_now(&s.loop);
     status = start_watching(&s);
     if (status == 0)
-        status = filter_load(FILTER_SUPERVISOR);
+        status = lock_in();
     hold_signals(false);
     if (status != 0) {
         child_kill(&s.setup.gateway, SIGKILL);

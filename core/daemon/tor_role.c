@@ -8,6 +8,8 @@
 
 #include "daemon/channel.h"
 #include "daemon/filter.h"
+#include "daemon/hardening.h"
+#include "daemon/landlock.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "socks/tor_process.h"
@@ -25,6 +27,25 @@ static void hold_signals(void)
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGUSR2);
     sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* As far as Tor can be, which has a network, files, and perhaps transports to start: filter.c says what is left of the
+ * kernel. Its files are kept from others by its user; others' from it, too. */
+static int lock_in(bool best_effort, const char **step)
+{
+    hardening_setup(best_effort);
+    *step = "see that no privilege is left";
+    if (!privileges_are_none())
+        return -EPERM;
+    *step = "keep to itself by Landlock (process.hardening = best-effort goes without)";
+    int status = hardening_result(HARDENING_LANDLOCK, landlock_lock(LANDLOCK_DENY_OUTSIDE | LANDLOCK_DENY_SIGNALS));
+    if (status != 0)
+        return status;
+    *step = "filter system calls (process.hardening = best-effort goes without)";
+    status = hardening_result(HARDENING_FILTER, filter_load(FILTER_TOR));
+    if (status == 0)
+        hardening_report();
+    return status;
 }
 
 int tor_role_run(int channel)
@@ -61,8 +82,7 @@ int tor_role_run(int channel)
         return 1;
     }
 
-    step = "filter system calls";
-    status = filter_load(FILTER_TOR);
+    status = lock_in(config.best_effort, &step);
     if (status != 0) {
         log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", step), LOG_E("error", status));
         return 1;

@@ -515,6 +515,57 @@ class Cell(unittest.TestCase):
                                           pathlib.Path(f"/proc/{self.gateway.process.pid}/fd").iterdir()])
 
 
+class Lacking(unittest.TestCase):
+    """A kernel that lacks a piece: refused, or said."""
+
+    def setUp(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cloister-smoke-"))
+        self.directory.chmod(0o755)
+        (self.directory / "socks").mkdir()
+
+    def tearDown(self):
+        shutil.rmtree(self.directory)
+
+    def start(self, lacks, hardening):
+        """What it logs until it is ready or has ended, and its exit status then or None."""
+        config, log = self.directory / "cloister.conf", self.directory / "log"
+        config.write_text(f"[tor]\nmode = external\nsocks = unix:{self.directory}/socks/socks\n"
+                          f"[process]\nhardening = {hardening}\n")
+        with open(log, "w", encoding="ascii") as file:
+            process = subprocess.Popen([os.environ["CLOISTER_LACKING"], lacks, CLOISTER, "run", "--config", config],
+                                       stderr=file)
+        end = time.monotonic() + 10
+        while process.poll() is None and "event=ready" not in log.read_text() and time.monotonic() < end:
+            time.sleep(0.02)
+        status = process.poll()
+        if status is None:
+            process.terminate()
+            self.assertEqual(process.wait(5), 0)
+        return log.read_text(), status
+
+    def test_what_is_missing_is_a_reason_not_to_start(self):
+        for lacks, words in (("landlock_create_ruleset", "Landlock"), ("seccomp", "filter system calls"),
+                             ("ipc", "IPC namespace"), ("cgroup", "cgroup namespace")):
+            log, status = self.start(lacks, "strict")
+            self.assertEqual(status, 1, log)
+            self.assertIn(words, log)
+            self.assertNotIn("event=ready", log)
+
+    def test_best_effort_goes_on_and_says_what_is_missing(self):
+        for lacks, words in (("landlock_create_ruleset", "landlock"), ("seccomp", "system-call-filter"),
+                             ("ipc", "ipc-namespace"), ("cgroup", "cgroup-namespace"),
+                             ("landlock_create_ruleset,seccomp,ipc",
+                              "system-call-filter,landlock,ipc-namespace")):
+            log, status = self.start(lacks, "best-effort")
+            self.assertIsNone(status, log)
+            self.assertIn(f"role=gateway event=hardening missing={words}", log)
+
+    def test_with_everything_there_nothing_is_said(self):
+        log, status = self.start("acct", "best-effort")
+        self.assertIsNone(status, log)
+        self.assertNotIn("event=hardening", log)
+
+
 class Refusal(unittest.TestCase):
     """The command line, and what `run` says when it cannot start: a reason, a status, and nothing left behind."""
 

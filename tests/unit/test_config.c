@@ -113,6 +113,7 @@ static const struct {
     {"process", "user", {"cloister", "1000", "_c.x-1"}, {"root", "0", "a b", "-x", "a:b"}},
     {"process", "tor_user", {"debian-tor"}, {"root", "a/b"}},
     {"process", "gateway_user", {"nobody"}, {"root", "00"}},
+    {"process", "hardening", {"strict", "best-effort"}, {"none", "best effort"}},
     {"log", "level", {"error", "warn", "info", "debug"}, {"notice", "INFO", "3"}},
     {"log", "identities", {"yes", "no"}, {"maybe", "0"}},
 };
