@@ -33,6 +33,7 @@ int hosts_init(struct hosts *hosts, const struct hosts_config *config, const str
     *hosts = (struct hosts){
         .host = calloc(config->max_hosts, sizeof(struct host)),
         .by_addr = calloc(heads, sizeof(uint32_t)),
+        .station = calloc(config->max_hosts, sizeof(struct station)),
         .by_mac = calloc(heads, sizeof(uint32_t)),
         .mask = heads - 1,
         .max_hosts = config->max_hosts,
@@ -43,7 +44,7 @@ int hosts_init(struct hosts *hosts, const struct hosts_config *config, const str
         .ops = *ops,
         .ctx = ctx,
     };
-    if (hosts->host == NULL || hosts->by_addr == NULL || hosts->by_mac == NULL) {
+    if (hosts->host == NULL || hosts->by_addr == NULL || hosts->station == NULL || hosts->by_mac == NULL) {
         hosts_fini(hosts);
         return -ENOMEM;
     }
@@ -53,6 +54,7 @@ int hosts_init(struct hosts *hosts, const struct hosts_config *config, const str
 void hosts_fini(struct hosts *hosts)
 {
     free(hosts->by_mac);
+    free(hosts->station);
     free(hosts->by_addr);
     free(hosts->host);
     *hosts = (struct hosts){0};
@@ -82,6 +84,15 @@ static struct host *find(const struct hosts *hosts, const struct ipaddr *addr)
     return NULL;
 }
 
+static struct station *find_station(const struct hosts *hosts, const uint8_t *mac)
+{
+    for (uint32_t i = *mac_head(hosts, mac); i != 0; i = hosts->station[i - 1].next) {
+        if (frame_mac_equal(hosts->station[i - 1].mac, mac))
+            return &hosts->station[i - 1];
+    }
+    return NULL;
+}
+
 static uint32_t number_of(const struct hosts *hosts, const struct host *host)
 {
     return (uint32_t)(host - hosts->host);
@@ -97,19 +108,35 @@ static bool is_evictable(const struct hosts *hosts, const struct host *host, uin
     return is_idle(hosts, host, now) && !hosts->ops.busy(hosts->ctx, number_of(hosts, host));
 }
 
+static void let_go_station(struct hosts *hosts, struct station *station)
+{
+    uint32_t number = (uint32_t)(station - hosts->station);
+    if (hosts->ops.station_gone != NULL)
+        hosts->ops.station_gone(hosts->ctx, number);
+    uint32_t *link = mac_head(hosts, station->mac);
+    while (*link != number + 1)
+        link = &hosts->station[*link - 1].next;
+    *link = station->next;
+    *station = (struct station){.next = hosts->free_station};
+    hosts->free_station = number + 1;
+}
+
 static void let_go(struct hosts *hosts, struct host *host)
 {
     uint32_t number = number_of(hosts, host);
+    struct station *station = &hosts->station[host->station];
     hosts->ops.gone(hosts->ctx, number);
 
     uint32_t *link = addr_head(hosts, &host->addr);
     while (*link != number + 1)
         link = &hosts->host[*link - 1].next_addr;
     *link = host->next_addr;
-    link = mac_head(hosts, host->mac);
+    link = &station->first;
     while (*link != number + 1)
         link = &hosts->host[*link - 1].next_mac;
     *link = host->next_mac;
+    if (--station->held == 0)
+        let_go_station(hosts, station);
 
     *host = (struct host){.next_addr = hosts->free_list};
     hosts->free_list = number + 1;
@@ -119,18 +146,15 @@ static void let_go(struct hosts *hosts, struct host *host)
 /* Make sure that `mac` may take one more address: true if it holds few enough, or one of its own could go. */
 static bool make_room_for_mac(struct hosts *hosts, const uint8_t *mac, uint64_t now)
 {
-    uint32_t held = 0;
+    const struct station *station = find_station(hosts, mac);
+    if (station == NULL || station->held < hosts->max_per_mac)
+        return true;
     struct host *oldest = NULL;
-    for (uint32_t i = *mac_head(hosts, mac); i != 0; i = hosts->host[i - 1].next_mac) {
+    for (uint32_t i = station->first; i != 0; i = hosts->host[i - 1].next_mac) {
         struct host *host = &hosts->host[i - 1];
-        if (!owns(host, mac))
-            continue;
-        held++;
         if (is_evictable(hosts, host, now) && (oldest == NULL || host->seen < oldest->seen))
             oldest = host;
     }
-    if (held < hosts->max_per_mac)
-        return true;
     if (oldest == NULL)
         return false;
     let_go(hosts, oldest);
@@ -164,19 +188,41 @@ static struct host *take_slot(struct hosts *hosts)
     return &hosts->host[hosts->fresh++];
 }
 
+/* The station with this address, made if there is none. As it has one binding at least, there is room for it. */
+static struct station *take_station(struct hosts *hosts, const uint8_t *mac)
+{
+    struct station *station = find_station(hosts, mac);
+    if (station != NULL)
+        return station;
+    if (hosts->free_station != 0) {
+        station = &hosts->station[hosts->free_station - 1];
+        hosts->free_station = station->next;
+    } else {
+        assert(hosts->fresh_station < hosts->max_hosts);
+        station = &hosts->station[hosts->fresh_station++];
+    }
+    uint32_t *head = mac_head(hosts, mac);
+    *station = (struct station){.next = *head};
+    memcpy(station->mac, mac, FRAME_MAC_LEN);
+    *head = (uint32_t)(station - hosts->station) + 1;
+    return station;
+}
+
 static struct host *bind_new(struct hosts *hosts, const struct ipaddr *addr, const uint8_t *mac)
 {
     uint32_t *by_addr = addr_head(hosts, addr);
-    uint32_t *by_mac = mac_head(hosts, mac);
     struct host *host = take_slot(hosts);
+    struct station *station = take_station(hosts, mac);
     *host = (struct host){
         .addr = *addr,
         .serial = hosts->next_serial++,
         .next_addr = *by_addr,
-        .next_mac = *by_mac,
+        .next_mac = station->first,
+        .station = (uint32_t)(station - hosts->station),
     };
     memcpy(host->mac, mac, FRAME_MAC_LEN);
-    *by_addr = *by_mac = number_of(hosts, host) + 1;
+    *by_addr = station->first = number_of(hosts, host) + 1;
+    station->held++;
     hosts->used++;
     return host;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The workstations: which MAC address an IP address belongs to, and the small number by which the rest of the
- * program calls the pair.
+ * program calls the pair. One MAC may have several addresses, of both families: together they are a station, which has a
+ * number too, for what a workstation asks over one address and uses over another.
  *
  * An address belongs to the MAC address that used it first, until it has been idle for a time; a frame with the
  * same address from another MAC gets no identity and no answer. One MAC may hold a few addresses, not all of them.
@@ -32,6 +33,8 @@ struct hosts_ops {
     /* The number is about to name somebody else, or nobody: reset its flows, forget what is kept under it. The old
      * binding still stands while this runs, so that resets reach their owner. */
     void (*gone)(void *ctx, uint32_t host);
+    /* The same for a station's number: its last address is gone. May be NULL. */
+    void (*station_gone)(void *ctx, uint32_t station);
 };
 
 /* One binding. */
@@ -40,21 +43,33 @@ struct host {
     uint64_t seen;      /* when it last sent a frame, microseconds */
     uint64_t serial;    /* never used again for another binding; 0 = this number is free */
     uint32_t next_addr; /* next of the same hash of addr, + 1; 0 at the end */
-    uint32_t next_mac;  /* next of the same hash of mac, + 1; 0 at the end */
+    uint32_t next_mac;  /* next of the same station, + 1; 0 at the end */
+    uint32_t station;   /* number of the station that has it, below max_hosts */
+    uint8_t mac[FRAME_MAC_LEN];
+};
+
+/* All addresses of one MAC address, IPv4 and IPv6, are one station. */
+struct station {
+    uint32_t first; /* of its bindings, + 1; 0 = this number is free */
+    uint32_t next;  /* next of the same hash of mac, or next that is free, + 1; 0 at the end */
+    uint32_t held;  /* bindings */
     uint8_t mac[FRAME_MAC_LEN];
 };
 
 struct hosts {
-    struct host *host;      /* max_hosts of them */
-    uint32_t *by_addr;      /* heads of chains by address, + 1 */
-    uint32_t *by_mac;       /* heads of chains by MAC, + 1 */
-    uint32_t mask;          /* heads - 1, a power of two less one */
-    uint32_t max_hosts;     /* as configured */
-    uint32_t max_per_mac;   /* as configured */
-    uint32_t used;          /* bindings now */
-    uint32_t last;          /* the binding found last, tried first */
-    uint32_t free_list;     /* a number that was given back, + 1, chained by next_addr; 0 = none */
-    uint32_t fresh;         /* numbers from here on were never used */
+    struct host *host;       /* max_hosts of them */
+    uint32_t *by_addr;       /* heads of chains by address, + 1 */
+    struct station *station; /* max_hosts of them */
+    uint32_t *by_mac;        /* heads of chains of stations by MAC, + 1 */
+    uint32_t mask;           /* heads - 1, a power of two less one */
+    uint32_t max_hosts;      /* as configured */
+    uint32_t max_per_mac;    /* as configured */
+    uint32_t used;           /* bindings now */
+    uint32_t last;           /* the binding found last, tried first */
+    uint32_t free_list;      /* a number that was given back, + 1, chained by next_addr; 0 = none */
+    uint32_t fresh;          /* numbers from here on were never used */
+    uint32_t free_station;   /* the same two for stations */
+    uint32_t fresh_station;
     uint32_t hand;          /* where the next search for a binding to evict begins */
     uint64_t idle;          /* as configured */
     uint64_t next_serial;   /* for the next binding */

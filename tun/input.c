@@ -32,6 +32,7 @@ enum drop input_udp(struct tun *tun, const struct packet *packet, const struct f
         .src_port = datagram.src_port,
         .dst_port = datagram.dst_port,
         .host = host,
+        .station = hosts_at(&tun->hosts, host)->station,
         .payload = datagram.data,
     };
     return tun->ops.udp(tun->ctx, &udp);

@@ -85,6 +85,17 @@ enum drop ipv6_parse(struct packet *packet, struct bytes raw)
     return DROP_NONE;
 }
 
+struct ipaddr ipv6_link_local_of(const struct ipaddr *addr)
+{
+    static const uint8_t none[8];
+    struct ipaddr link_local = {{0xfe, 0x80}};
+    if (memcmp(addr->b + 8, none, sizeof(none)) == 0)
+        link_local.b[15] = 1;
+    else
+        memcpy(link_local.b + 8, addr->b + 8, 8);
+    return link_local;
+}
+
 bool ipv6_is_link_local(const struct ipaddr *addr)
 {
     return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;

@@ -38,6 +38,10 @@ bool ipv6_is_host(const struct ipaddr *addr, const struct ipv6_scope *scope);
 /* True if `addr` is one of the gateway's own two. */
 bool ipv6_is_gateway(const struct ipaddr *addr, const struct ipv6_scope *scope);
 
+/* The link-local address with the interface identifier of `addr`; fe80::1 if that is zero. Nothing of any hardware is in
+ * it (RFC 7136, 8064). */
+struct ipaddr ipv6_link_local_of(const struct ipaddr *addr);
+
 bool ipv6_is_link_local(const struct ipaddr *addr);
 bool ipv6_is_multicast(const struct ipaddr *addr);
 bool ipv6_is_unspecified(const struct ipaddr *addr);

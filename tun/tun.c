@@ -33,6 +33,13 @@ static void host_gone(void *ctx, uint32_t host)
         tun->ops.host_gone(tun->ctx, host);
 }
 
+static void station_gone(void *ctx, uint32_t station)
+{
+    struct tun *tun = ctx;
+    if (tun->ops.station_gone != NULL)
+        tun->ops.station_gone(tun->ctx, station);
+}
+
 static bool config_makes_sense(const struct tun_config *config)
 {
     static const uint8_t zero[FRAME_MAC_LEN];
@@ -69,7 +76,8 @@ int tun_init(struct tun *tun, const struct tun_config *config, const struct tun_
         .idle = config->host_idle,
     };
     memcpy(hosts.secret, config->secret, sizeof(hosts.secret));
-    return hosts_init(&tun->hosts, &hosts, &(struct hosts_ops){.busy = host_busy, .gone = host_gone}, tun);
+    static const struct hosts_ops hosts_ops = {.busy = host_busy, .gone = host_gone, .station_gone = station_gone};
+    return hosts_init(&tun->hosts, &hosts, &hosts_ops, tun);
 }
 
 void tun_fini(struct tun *tun)

@@ -30,6 +30,7 @@ struct tun_udp {
     struct ipaddr src, dst;
     uint16_t src_port, dst_port; /* host order */
     uint32_t host;               /* the workstation that sent it or will get it */
+    uint32_t station;            /* the number that its addresses have in common (tun/hosts.h); only inward */
     struct bytes payload;        /* borrowed */
 };
 
@@ -45,6 +46,8 @@ struct tun_ops {
     /* This number names nobody now, or somebody else from now on. Its flows were reset already, by
      * tcp_engine_reset_host(). May be NULL. */
     void (*host_gone)(void *ctx, uint32_t host);
+    /* The same for the number of a station, all of whose addresses are gone. May be NULL. */
+    void (*station_gone)(void *ctx, uint32_t station);
 };
 
 struct tun_config {

@@ -52,12 +52,14 @@ struct channel_gateway_config {
     char socket_directory[CONFIG_SOCKET_MAX]; /* what its root holds, absolute */
     char socket_name[CONFIG_SOCKET_MAX];      /* of the SOCKS socket in there */
     struct ipnet network;                     /* as the fields of struct config from here on */
+    struct ipnet network6;
     uint32_t mtu;
     uint8_t mac[6];
     unsigned offload; /* enum device_offload, or'ed: what the TAP does */
     unsigned isolation;
     uint32_t isolation_lifetime;
     struct ipnet virtual_net;
+    struct ipnet virtual_net6;
     uint32_t virtual_ttl;
     bool optimistic;
     uint32_t connect_timeout;

@@ -51,13 +51,14 @@ static const struct config_word level_words[] = {
 };
 
 enum key_kind {
-    KEY_NUMBER,  /* uint32_t, from min to max */
-    KEY_BOOLEAN, /* bool */
-    KEY_WORD,    /* uint32_t or an enum: one of `words` */
-    KEY_POLICY,  /* unsigned: a set of isolation fields */
-    KEY_NETWORK, /* struct ipnet */
-    KEY_MAC,     /* uint8_t[6] */
-    KEY_DEVICE,  /* text, as are the following */
+    KEY_NUMBER,   /* uint32_t, from min to max */
+    KEY_BOOLEAN,  /* bool */
+    KEY_WORD,     /* uint32_t or an enum: one of `words` */
+    KEY_POLICY,   /* unsigned: a set of isolation fields */
+    KEY_NETWORK,  /* struct ipnet, IPv4 */
+    KEY_NETWORK6, /* the same, IPv6 */
+    KEY_MAC,      /* uint8_t[6] */
+    KEY_DEVICE,   /* text, as are the following */
     KEY_PATH,
     KEY_SOCKET,
     KEY_USER,
@@ -71,6 +72,7 @@ struct key {
     size_t size;                     /* bytes of the field */
     uint32_t min, max;               /* KEY_NUMBER */
     const struct config_word *words; /* KEY_WORD */
+    const char *none;                /* a word that leaves the field zero, or NULL */
     const char *fallback;            /* the default, as it would be written; NULL: the field stays zero */
 };
 
@@ -81,6 +83,7 @@ static const struct key keys[] = {
     {"workstation", "device",  KEY_DEVICE,  FIELD(device),  .fallback = "cloister0"},
     {"workstation", "bridge",  KEY_DEVICE,  FIELD(bridge)},
     {"workstation", "address", KEY_NETWORK, FIELD(network), .fallback = "10.152.152.10/18"},
+    {"workstation", "address6", KEY_NETWORK6, FIELD(network6), .none = "none"},
     {"workstation", "mtu",     KEY_NUMBER,  FIELD(mtu), .min = 576, .max = 65520, .fallback = "1500"},
     {"workstation", "mac",     KEY_MAC,     FIELD(mac)},
     {"workstation", "offload", KEY_BOOLEAN, FIELD(offload), .fallback = "yes"},
@@ -96,6 +99,7 @@ static const struct key keys[] = {
     {"isolation", "lifetime", KEY_NUMBER, FIELD(isolation_lifetime), .min = 0, .max = 86400, .fallback = "600"},
 
     {"dns", "virtual", KEY_NETWORK, FIELD(virtual_net), .fallback = "10.192.0.0/10"},
+    {"dns", "virtual6", KEY_NETWORK6, FIELD(virtual_net6), .none = "none", .fallback = "fd6c:7601:7e2::/64"},
     {"dns", "ttl",     KEY_NUMBER,  FIELD(virtual_ttl), .min = 0, .max = 3600, .fallback = "60"},
 
     {"tcp", "accept", KEY_WORD, FIELD(accept), .words = accept_words, .fallback = "deferred"},
@@ -251,6 +255,10 @@ static bool key_store(struct config *config, const struct key *key, const char *
     uint32_t number = 0;
     char words[160];
 
+    if (key->none != NULL && strcmp(text, key->none) == 0) {
+        memset(field, 0, key->size);
+        return true;
+    }
     switch (key->kind) {
     case KEY_NUMBER:
         if (config_value_number(text, &number) && number >= key->min && number <= key->max) {
@@ -282,6 +290,9 @@ static bool key_store(struct config *config, const struct key *key, const char *
         break;
     case KEY_NETWORK:
         says = config_value_ipv4_prefix(text, field);
+        break;
+    case KEY_NETWORK6:
+        says = config_value_ipv6_prefix(text, field);
         break;
     case KEY_MAC:
         says = config_value_mac(text, field);
@@ -360,6 +371,34 @@ static bool host_part_is(const struct ipnet *net, bool ones)
     return true;
 }
 
+static void check_ipv6(struct reader *r)
+{
+    struct config *c = r->config;
+    const struct ipnet *used = c->network6.len != 0 ? &c->network6 : NULL;
+    int line = line_of(r, "workstation", "address6");
+    if (used != NULL && (used->len < 16 || used->len > 126))
+        refuse(r, line, "workstation.address6: the network's length must be from 16 to 126");
+    else if (used != NULL && host_part_is(used, false))
+        refuse(r, line,
+               "workstation.address6: this is the address of the whole network; write that of the gateway in it, "
+               "as in fd19:c33d:88bc::10/64");
+    else if (used != NULL && (used->addr.b[0] == 0 || used->addr.b[0] >= 0xfe))
+        refuse(r, line,
+               "workstation.address6: a station cannot have this address; write a private one, as in "
+               "fd19:c33d:88bc::10/64");
+    else if (used != NULL && c->mtu < 1280)
+        refuse(r, line, "workstation.address6: IPv6 needs a link with workstation.mtu of 1280 at least");
+
+    line = line_of(r, "dns", "virtual6");
+    const char *why = c->virtual_net6.len != 0 ? dns_virtual_range_error(&c->virtual_net6, used) : NULL;
+    if (why != NULL)
+        refuse(r, line > 0 ? line : line_of(r, "workstation", "address6"),
+               "dns.virtual6: this range %s; write another, as in fd6c:7601:7e2::/64, or none", why);
+    /* An answer that nobody could use would only cost time. */
+    if (used == NULL)
+        c->virtual_net6 = (struct ipnet){0};
+}
+
 /* What no key can say by itself. */
 static void check_whole(struct reader *r)
 {
@@ -376,6 +415,7 @@ static void check_whole(struct reader *r)
                "workstation.address: a station cannot have this address; write a private one, as in "
                "10.152.152.10/18");
 
+    check_ipv6(r);
     line = line_of(r, "dns", "virtual");
     const char *why = dns_virtual_range_error(&c->virtual_net, &c->network);
     if (why != NULL)

@@ -44,6 +44,7 @@ struct config {
     char device[IFNAMSIZ]; /* name of the TAP */
     char bridge[IFNAMSIZ]; /* existing bridge to join, or empty */
     struct ipnet network;  /* the gateway's own address with the length of the network it lies in */
+    struct ipnet network6; /* the same for IPv6; len 0: none, IPv6 is dropped */
     uint32_t mtu;          /* bytes of an IP packet on the TAP */
     uint8_t mac[6];        /* the gateway's own, or zeros: drawn at start */
     bool offload;          /* checksum and segmentation offload on the TAP */
@@ -61,8 +62,9 @@ struct config {
     uint32_t isolation_lifetime; /* s after which an identity is a new one, 0: never */
 
     /* [dns] */
-    struct ipnet virtual_net; /* where virtual addresses are taken from */
-    uint32_t virtual_ttl;     /* s a workstation may keep one */
+    struct ipnet virtual_net;  /* where virtual addresses are taken from */
+    struct ipnet virtual_net6; /* the same for IPv6; len 0: none, there are no AAAA records */
+    uint32_t virtual_ttl;      /* s a workstation may keep one */
 
     /* [tcp] */
     enum config_accept accept;

@@ -47,6 +47,26 @@ const char *config_value_ipv4_prefix(const char *text, struct ipnet *out)
     return NULL;
 }
 
+const char *config_value_ipv6_prefix(const char *text, struct ipnet *out)
+{
+    static const char want[] = "write an IPv6 address and the length of its network, as in fd19:c33d:88bc::10/64";
+    char address[INET6_ADDRSTRLEN];
+    uint8_t b[16];
+    uint32_t len;
+    const char *slash = strchr(text, '/');
+    if (slash == NULL || (size_t)(slash - text) >= sizeof(address))
+        return want;
+    memcpy(address, text, (size_t)(slash - text));
+    address[slash - text] = '\0';
+    if (inet_pton(AF_INET6, address, b) != 1 || !config_value_number(slash + 1, &len) || len > 128)
+        return want;
+    struct ipaddr addr = ipaddr_v6(b);
+    if (ipaddr_is_v4(&addr) || len == 0)
+        return want;
+    *out = (struct ipnet){.addr = addr, .len = (uint8_t)len};
+    return NULL;
+}
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')

@@ -29,6 +29,9 @@ const char *config_value_boolean(const char *text, bool *out);
 /* An IPv4 address with a prefix length, as in 10.152.152.10/18. */
 const char *config_value_ipv4_prefix(const char *text, struct ipnet *out);
 
+/* An IPv6 address with a prefix length, as in fd19:c33d:88bc::10/64; not one that stands for an IPv4 address. */
+const char *config_value_ipv6_prefix(const char *text, struct ipnet *out);
+
 /* A MAC address, six pairs of hexadecimal digits with colons; one that may be a station's own. */
 const char *config_value_mac(const char *text, uint8_t out[6]);
 

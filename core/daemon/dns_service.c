@@ -29,7 +29,7 @@ enum event {
 
 struct service_stream {
     struct tcp_flow_id id; /* index 0: free */
-    uint32_t host;
+    uint32_t station;
     uint8_t events; /* set of enum event, to be told */
     bool queued;    /* in the ring; stays true when the stream ends before its turn comes */
     bool stalled;   /* a write was not taken whole: tell when there is room */
@@ -105,7 +105,7 @@ void dns_service_free(struct dns_service *service)
 void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp, uint64_t now)
 {
     uint8_t answer[DNS_UDP_MAX];
-    struct dns_client client = {.host = udp->host, .transport = DNS_UDP};
+    struct dns_client client = {.host = udp->station, .transport = DNS_UDP};
     ssize_t n = dns_answer(service->dns, udp->payload, &client, answer, sizeof(answer), now);
     if (n <= 0)
         return;
@@ -142,16 +142,16 @@ static void note_room(struct dns_service *service, uint32_t stream)
     note(service, stream, EVENT_WRITABLE);
 }
 
-int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t host, uint64_t now,
+int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t station, uint64_t now,
                      uint32_t *stream)
 {
     if (dns_streams_count(service->streams) == 0)
         service->look_at = now + LOOK_EVERY;
-    *stream = dns_stream_open(service->streams, host, now);
+    *stream = dns_stream_open(service->streams, station, now);
     if (*stream == 0)
         return -ECONNREFUSED;
     struct service_stream *s = &service->table[*stream];
-    *s = (struct service_stream){.id = id, .host = host, .queued = s->queued};
+    *s = (struct service_stream){.id = id, .station = station, .queued = s->queued};
     note(service, *stream, EVENT_CONNECTED);
     return 0;
 }
@@ -160,7 +160,7 @@ int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_
 static void take_message(struct dns_service *service, uint32_t stream, struct bytes message, uint64_t now)
 {
     uint8_t answer[DNS_UDP_MAX];
-    struct dns_client client = {.host = service->table[stream].host, .transport = DNS_TCP};
+    struct dns_client client = {.host = service->table[stream].station, .transport = DNS_TCP};
     ssize_t n = dns_answer(service->dns, message, &client, answer, sizeof(answer), now);
     if (n <= 0)
         dns_stream_skip(service->streams, stream);

@@ -41,9 +41,9 @@ void dns_service_free(struct dns_service *service);
 /* A datagram of a workstation to port 53, checked. What gets no answer is counted in dns_drops(). */
 void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp, uint64_t now);
 
-/* As in struct tcp_ops. open() returns 0 and the stream's number, never 0, in *stream; or -ECONNREFUSED if there are too
+/* As in struct tcp_ops, but that the workstation is known by the number of its station (tun/hosts.h). open() returns 0 and the stream's number, never 0, in *stream; or -ECONNREFUSED if there are too
  * many. release() lets go of that number. */
-int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t host, uint64_t now,
+int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t station, uint64_t now,
                      uint32_t *stream);
 ssize_t dns_service_write(struct dns_service *service, uint32_t stream, const struct iovec *iov, int count,
                           size_t *room, uint64_t now);

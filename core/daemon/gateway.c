@@ -22,15 +22,15 @@
 #define SEND_BUFFER 212992u /* bytes, of a stream's socket; the kernel doubles it. Its default net.core.wmem_max */
 #define NYM_DOUBLED (UINT64_C(1) << 63) /* numbers that no request for a new identity counts up to */
 
-/* Payload of a super-segment: what an IPv4 packet holds beside the longest headers. */
-#define GSO_MAX (65535u - 20u - TCP_HEADER_MAX)
-
 /* The engine asks the upstream of a flow, which needs to know what time it is: Tor, or for port 53 the gateway itself. */
 
 static int open_dns(struct gateway *g, struct tcp_flow_id id, uint32_t host)
 {
     uint32_t stream;
-    if (dns_service_open(g->dns_service, id, host, g->now, &stream) != 0) {
+    const struct host *workstation = hosts_at(&g->tun.hosts, host);
+    if (workstation == NULL)
+        return -ECONNREFUSED;
+    if (dns_service_open(g->dns_service, id, workstation->station, g->now, &stream) != 0) {
         drop_count(&g->upstream_drops, DROP_DNS_QUOTA);
         return -EACCES; /* counted */
     }
@@ -106,11 +106,12 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
     uint32_t name = 0;
 
     target->why = DROP_DESTINATION_REFUSED;
-    if (workstation == NULL || ipnet_contains(&g->config->network, &tuple->dst))
+    if (workstation == NULL || ipnet_contains(&g->config->network, &tuple->dst) ||
+        (g->config->network6.len != 0 && ipnet_contains(&g->config->network6, &tuple->dst)))
         return -ECONNREFUSED;
     if (dns_is_virtual(g->dns, &tuple->dst)) {
         _Static_assert(sizeof(target->name) >= DNS_TEXT_SIZE, "a name fits the target");
-        name = dns_pin(g->dns, host, &tuple->dst, target->name);
+        name = dns_pin(g->dns, workstation->station, &tuple->dst, target->name);
         target->why = DROP_DESTINATION_UNKNOWN;
         if (name == 0)
             return -ECONNREFUSED;
@@ -173,10 +174,10 @@ static bool host_is_busy(void *ctx, uint32_t host)
     return g->host_flows[host] > 0;
 }
 
-static void host_is_gone(void *ctx, uint32_t host)
+static void station_is_gone(void *ctx, uint32_t station)
 {
     struct gateway *g = ctx;
-    dns_forget_host(g->dns, host);
+    dns_forget_host(g->dns, station);
 }
 
 /* Pages that cost nothing until they are used, and read as zeros. */
@@ -210,6 +211,13 @@ static uint32_t share(uint32_t whole)
     return whole - whole / 4;
 }
 
+/* The engine cuts super-segments for both families alike. */
+static uint32_t gso_max(const struct channel_gateway_config *c)
+{
+    unsigned needed = DEVICE_OFFLOAD_TSO4 | (c->network6.len != 0 ? DEVICE_OFFLOAD_TSO6 : 0);
+    return (c->offload & needed) == needed ? OUTPUT_GSO_MAX : 0;
+}
+
 static int init_engine(struct gateway *g)
 {
     static const struct tcp_ops ops = {
@@ -230,7 +238,7 @@ static int init_engine(struct gateway *g)
         .host_connecting = c->workstation_connecting,
         .host_chunks = share(c->buffers * CHUNKS_PER_MIB),
         .mtu = c->mtu,
-        .gso_max = (c->offload & DEVICE_OFFLOAD_TSO4) != 0 ? GSO_MAX : 0,
+        .gso_max = gso_max(c),
         .connect_timeout = c->connect_timeout * 1000,
         .half_close_timeout = c->half_close_timeout * 1000,
         .idle_timeout = c->idle_timeout * 1000,
@@ -251,6 +259,7 @@ static int init_dns(struct gateway *g)
     struct dns_config config;
     dns_config_defaults(&config);
     config.virtual4 = c->virtual_net;
+    config.virtual6 = c->virtual_net6;
     config.slots = c->names;
     config.max_hosts = c->workstations;
     config.ttl = c->virtual_ttl;
@@ -325,7 +334,7 @@ static int init_tun(struct gateway *g)
         .send = link_send,
         .udp = take_datagram,
         .host_busy = host_is_busy,
-        .host_gone = host_is_gone,
+        .station_gone = station_is_gone,
     };
     const struct channel_gateway_config *c = g->config;
     struct tun_config config = {
@@ -341,6 +350,12 @@ static int init_tun(struct gateway *g)
     if (status != 0)
         return status;
     memcpy(config.mac, c->mac, sizeof(config.mac));
+    if (c->network6.len != 0) {
+        config.ipv6 = true;
+        config.address6 = c->network6.addr;
+        config.network6 = c->network6;
+        config.link_local6 = ipv6_link_local_of(&c->network6.addr);
+    }
     return tun_init(&g->tun, &config, &ops, g, g->engine);
 }
 

@@ -143,12 +143,14 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->log_identities = c->identities;
     out->best_effort = c->hardening == CONFIG_HARDENING_BEST_EFFORT;
     out->network = c->network;
+    out->network6 = c->network6;
     out->mtu = c->mtu;
     memcpy(out->mac, c->mac, sizeof(out->mac));
     out->offload = w->device.offload;
     out->isolation = c->isolation;
     out->isolation_lifetime = c->isolation_lifetime;
     out->virtual_net = c->virtual_net;
+    out->virtual_net6 = c->virtual_net6;
     out->virtual_ttl = c->virtual_ttl;
     out->optimistic = c->accept == CONFIG_ACCEPT_OPTIMISTIC;
     out->connect_timeout = c->connect_timeout;

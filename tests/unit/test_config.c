@@ -68,6 +68,11 @@ static const struct {
      {"10.152.152.10", "10.152.152/18", "10.152.152.10/", "10.152.152.10/33", "10.152.152.10/18x", "fd19::1/64",
       "10.152.128.0/18", "10.152.191.255/18", "127.0.0.1/8", "224.0.0.1/4", "10.0.0.1/31", "10.0.0.256/24"}},
     {"workstation",
+     "address6",
+     {"fd19:c33d:88bc::10/64", "2001:db8:1:2::1/126", "fd00::1/16", "none"},
+     {"fd19:c33d:88bc::10", "fd19:c33d:88bc::10/", "fd19:c33d:88bc::10/129", "fd19:c33d:88bc::10/64x", "fd19::/64",
+      "10.152.152.10/18", "::ffff:10.1.1.1/120", "fe80::1/64", "ff02::1/64", "::1/64", "fd00::1/15", "fd00::1/127"}},
+    {"workstation",
      "mtu",
      {"576", "1500", "9000", "65520"},
      {"575", "65521", "-1", "0x500", "1500.0", "1e3", "4294968796", "99999999999999999999", "fifteen"}},
@@ -99,6 +104,10 @@ static const struct {
      "virtual",
      {"10.192.0.0/10", "172.16.0.0/12"},
      {"10.192.0.1/10", "10.152.0.0/16", "10.192.0.0", "fd00::/8", "nowhere"}},
+    {"dns",
+     "virtual6",
+     {"fd6c:7601:7e2::/64", "fc00:1::/32", "none"},
+     {"fd6c:7601:7e2::1/64", "fd6c:7601:7e2::", "2001:db8::/64", "10.192.0.0/10", "fd6c::/121", "no", "fe80::/64"}},
     {"dns", "ttl", {"0", "60", "3600"}, {"3601", "-1", "1m"}},
     {"tcp", "accept", {"deferred", "optimistic"}, {"immediate", "yes"}},
     {"tcp", "half_close_timeout", {"1", "60", "86400"}, {"0", "86401", "1.5"}},
@@ -354,6 +363,36 @@ static void the_virtual_range_must_not_overlap_the_workstation_network(void **st
     expect_refused("[dns]\n\nvirtual = 10.152.128.0/18\n", 3, "dns.virtual: ");
 }
 
+static void there_is_no_ipv6_unless_it_is_configured(void **state)
+{
+    static const uint8_t gateway[16] = {0xfd, 0x19, 0xc3, 0x3d, 0x88, 0xbc, [15] = 0x10};
+    (void)state;
+    assert_int_equal(load("[dns]\nvirtual6 = fc00:1::/32\n"), 0);
+    assert_int_equal(config.network6.len, 0);
+    assert_int_equal(config.virtual_net6.len, 0);
+    assert_int_equal(load("[workstation]\naddress6 = fd19:c33d:88bc::10/64\n"), 0);
+    assert_int_equal(config.network6.len, 64);
+    assert_memory_equal(config.network6.addr.b, gateway, 16);
+    assert_int_equal(config.virtual_net6.len, 64);
+    assert_int_equal(load("[workstation]\naddress6 = fd19:c33d:88bc::10/64\n[dns]\nvirtual6 = none\n"), 0);
+    assert_int_equal(config.virtual_net6.len, 0);
+}
+
+static void the_virtual_range6_must_not_overlap_the_workstation_network(void **state)
+{
+    (void)state;
+    expect_refused("[workstation]\naddress6 = fd6c:7601:7e2::1/48\n", 2, "dns.virtual6: ");
+    expect_refused("[workstation]\naddress6 = fd19:c33d:88bc::10/64\n[dns]\nvirtual6 = fd19::/16\n", 4,
+                   "dns.virtual6: ");
+}
+
+static void ipv6_needs_a_link_that_carries_it(void **state)
+{
+    (void)state;
+    expect_refused("[workstation]\nmtu = 1279\naddress6 = fd19:c33d:88bc::10/64\n", 3, "workstation.address6: ");
+    assert_int_equal(load("[workstation]\nmtu = 1280\naddress6 = fd19:c33d:88bc::10/64\n"), 0);
+}
+
 static void a_data_directory_must_leave_room_for_the_socket_in_it(void **state)
 {
     char text[256];
@@ -422,6 +461,9 @@ int main(void)
         cmocka_unit_test(a_missing_file_and_a_directory_are_refused),
         cmocka_unit_test(an_external_tor_needs_a_socket),
         cmocka_unit_test(the_virtual_range_must_not_overlap_the_workstation_network),
+        cmocka_unit_test(there_is_no_ipv6_unless_it_is_configured),
+        cmocka_unit_test(the_virtual_range6_must_not_overlap_the_workstation_network),
+        cmocka_unit_test(ipv6_needs_a_link_that_carries_it),
         cmocka_unit_test(a_data_directory_must_leave_room_for_the_socket_in_it),
         cmocka_unit_test(the_share_of_a_workstation_follows_the_whole),
         cmocka_unit_test(a_torrc_that_is_not_there_is_refused),

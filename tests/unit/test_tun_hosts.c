@@ -22,6 +22,8 @@ struct scene {
     unsigned gone_count;
     uint32_t gone_host;
     uint64_t gone_serial; /* of the binding as it still stood */
+    unsigned station_gone_count;
+    uint32_t gone_station;
 };
 
 static bool is_busy(void *ctx, uint32_t host)
@@ -39,7 +41,14 @@ static void is_gone(void *ctx, uint32_t host)
     scene->busy[host] = false;
 }
 
-static const struct hosts_ops ops = {.busy = is_busy, .gone = is_gone};
+static void station_is_gone(void *ctx, uint32_t station)
+{
+    struct scene *scene = ctx;
+    scene->station_gone_count++;
+    scene->gone_station = station;
+}
+
+static const struct hosts_ops ops = {.busy = is_busy, .gone = is_gone, .station_gone = station_is_gone};
 
 static int start(void **state)
 {
@@ -147,6 +156,56 @@ static void time_that_runs_backwards_makes_nobody_idle(void **state)
     uint32_t number;
     speak(scene, 1, 1, 5000, &number);
     assert_int_equal(speak(scene, 1, 2, 0, &number), DROP_IP_SOURCE);
+}
+
+static uint32_t station_of(struct scene *scene, uint32_t host)
+{
+    assert_non_null(hosts_at(&scene->hosts, host));
+    return hosts_at(&scene->hosts, host)->station;
+}
+
+static void the_addresses_of_one_mac_are_one_station(void **state)
+{
+    struct scene *scene = *state;
+    uint32_t first, second, other;
+    assert_int_equal(speak(scene, 1, 1, 0, &first), DROP_NONE);
+    assert_int_equal(speak(scene, 2, 1, 0, &second), DROP_NONE);
+    assert_int_equal(speak(scene, 3, 2, 0, &other), DROP_NONE);
+    assert_int_not_equal(first, second);
+    assert_int_equal(station_of(scene, first), station_of(scene, second));
+    assert_int_not_equal(station_of(scene, first), station_of(scene, other));
+}
+
+static void a_station_is_gone_with_its_last_address(void **state)
+{
+    struct scene *scene = *state;
+    uint32_t number, taker;
+    assert_int_equal(speak(scene, 1, 1, 0, &number), DROP_NONE);
+    uint32_t station = station_of(scene, number);
+    assert_int_equal(speak(scene, 2, 1, IDLE / 2, &number), DROP_NONE);
+
+    assert_int_equal(speak(scene, 1, 2, IDLE, &taker), DROP_NONE);
+    assert_int_equal(scene->station_gone_count, 0);
+    assert_int_not_equal(station_of(scene, taker), station);
+    assert_int_equal(speak(scene, 2, 2, 2 * IDLE, &taker), DROP_NONE);
+    assert_int_equal(scene->station_gone_count, 1);
+    assert_int_equal(scene->gone_station, station);
+
+    /* The number may be another's now. */
+    assert_int_equal(speak(scene, 4, 4, 2 * IDLE, &number), DROP_NONE);
+    assert_int_equal(station_of(scene, number), station);
+    assert_int_equal(scene->station_gone_count, 1);
+}
+
+static void as_many_stations_come_and_go_as_like(void **state)
+{
+    struct scene *scene = *state;
+    uint32_t number;
+    for (unsigned i = 0; i < 10 * MAX_HOSTS; i++) {
+        assert_int_equal(speak(scene, i, i, i * (uint64_t)IDLE, &number), DROP_NONE);
+        assert_true(station_of(scene, number) < MAX_HOSTS);
+    }
+    assert_int_equal(scene->station_gone_count, 9 * MAX_HOSTS);
 }
 
 static void one_mac_holds_only_so_many_addresses(void **state)
@@ -290,6 +349,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(speaking_keeps_an_address, start, stop),
         cmocka_unit_test_setup_teardown(an_idle_address_may_change_its_owner, start, stop),
         cmocka_unit_test_setup_teardown(time_that_runs_backwards_makes_nobody_idle, start, stop),
+        cmocka_unit_test_setup_teardown(the_addresses_of_one_mac_are_one_station, start, stop),
+        cmocka_unit_test_setup_teardown(a_station_is_gone_with_its_last_address, start, stop),
+        cmocka_unit_test_setup_teardown(as_many_stations_come_and_go_as_like, start, stop),
         cmocka_unit_test_setup_teardown(one_mac_holds_only_so_many_addresses, start, stop),
         cmocka_unit_test_setup_teardown(a_mac_that_changes_addresses_gives_up_its_oldest, start, stop),
         cmocka_unit_test_setup_teardown(a_full_table_turns_newcomers_away_until_somebody_is_idle, start, stop),

@@ -545,9 +545,25 @@ static void configurations_at_the_edge_are_fine(void **state)
     }
 }
 
+static void our_link_local_address_is_made_of_the_configured_one(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"fd19:c33d:88bc::10", "fe80::10"},
+        {"fd00:1:2:3:4:5:6:7", "fe80::4:5:6:7"},
+        {"fd00:1:2:3::", "fe80::1"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        struct ipaddr addr = rig_addr(pairs[i][0]), want = rig_addr(pairs[i][1]);
+        struct ipaddr got = ipv6_link_local_of(&addr);
+        assert_true(ipaddr_equal(&got, &want));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(our_link_local_address_is_made_of_the_configured_one),
         cmocka_unit_test_setup_teardown(a_segment_reaches_the_engine_as_it_was_sent, start, stop),
         cmocka_unit_test_setup_teardown(a_wrong_checksum_is_dropped_unless_partial, start, stop),
         cmocka_unit_test_setup_teardown(merged_segments_are_of_their_own_kind, start, stop),
