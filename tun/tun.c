@@ -85,6 +85,12 @@ void tun_fini(struct tun *tun)
     hosts_fini(&tun->hosts);
 }
 
+bool tun_is_local(const struct tun *tun, const struct ipaddr *addr)
+{
+    return ipnet_contains(&tun->config.network, addr) ||
+           (tun->config.ipv6 && ipnet_contains(&tun->config.network6, addr)) || ipv6_is_link_local(addr);
+}
+
 static enum drop input_frame(struct tun *tun, struct bytes raw, uint64_t now)
 {
     struct frame frame;

@@ -96,6 +96,9 @@ int tun_init(struct tun *tun, const struct tun_config *config, const struct tun_
 
 void tun_fini(struct tun *tun);
 
+/* True if `addr` is of the workstation network or of its link: what is there is never to be reached from anywhere else. */
+bool tun_is_local(const struct tun *tun, const struct ipaddr *addr);
+
 /* One frame of the workstation network, offload header first. `now` in microseconds, of the engine's clock. The bytes
  * must stay as they are until tcp_flush(). */
 void tun_input(struct tun *tun, struct bytes raw, uint64_t now);

@@ -106,8 +106,7 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
     uint32_t name = 0;
 
     target->why = DROP_DESTINATION_REFUSED;
-    if (workstation == NULL || ipnet_contains(&g->config->network, &tuple->dst) ||
-        (g->config->network6.len != 0 && ipnet_contains(&g->config->network6, &tuple->dst)))
+    if (workstation == NULL || tun_is_local(&g->tun, &tuple->dst))
         return -ECONNREFUSED;
     if (dns_is_virtual(g->dns, &tuple->dst)) {
         _Static_assert(sizeof(target->name) >= DNS_TEXT_SIZE, "a name fits the target");

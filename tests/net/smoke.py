@@ -54,7 +54,7 @@ def is_alive(pid):
 
 
 def counters_of(line):
-    return {key: int(value) for key, value in re.findall(r" ([a-z_-]+)=(\d+)", line)}
+    return {key: int(value) for key, value in re.findall(r" ([a-z0-9_-]+)=(\d+)", line)}
 
 
 class Gateway:

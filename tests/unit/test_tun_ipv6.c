@@ -560,9 +560,28 @@ static void our_link_local_address_is_made_of_the_configured_one(void **state)
     }
 }
 
+static void what_is_on_the_link_is_local(void **state)
+{
+    static const struct {
+        const char *addr;
+        bool local;
+    } cases[] = {{"10.152.152.99", true}, {"10.152.152.10", true}, {"10.153.0.1", false},
+                 {RIG_GATEWAY6, true},    {RIG_OTHER6, true},      {"fd19:c33d:88bd::10", false},
+                 {"fe80::10", true},      {"fe80::77", true},      {RIG_FAR6, false}};
+    const struct tun_config config = rig_config6();
+    struct rig *rig = rig_start(&config);
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ipaddr addr = rig_addr(cases[i].addr);
+        assert_int_equal(tun_is_local(&rig->tun, &addr), cases[i].local);
+    }
+    rig_stop(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_on_the_link_is_local),
         cmocka_unit_test(our_link_local_address_is_made_of_the_configured_one),
         cmocka_unit_test_setup_teardown(a_segment_reaches_the_engine_as_it_was_sent, start, stop),
         cmocka_unit_test_setup_teardown(a_wrong_checksum_is_dropped_unless_partial, start, stop),
