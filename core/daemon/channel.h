@@ -61,6 +61,7 @@ struct channel_gateway_config {
     struct ipnet virtual_net;
     struct ipnet virtual_net6;
     uint32_t virtual_ttl;
+    bool allow_private;
     bool optimistic;
     uint32_t connect_timeout;
     uint32_t half_close_timeout;

@@ -92,6 +92,7 @@ static const struct key keys[] = {
     {"tor", "socks", KEY_SOCKET, FIELD(socks)},
     {"tor", "data",  KEY_PATH,   FIELD(data), .fallback = "/var/lib/cloister"},
     {"tor", "torrc", KEY_PATH,   FIELD(torrc)},
+    {"tor", "allow_private", KEY_BOOLEAN, FIELD(allow_private), .fallback = "no"},
     {"tor", "sandbox", KEY_BOOLEAN, FIELD(sandbox), .fallback = "yes"},
     {"tor", "connect_timeout", KEY_NUMBER, FIELD(connect_timeout), .min = 1, .max = 600, .fallback = "120"},
 

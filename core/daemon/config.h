@@ -54,6 +54,7 @@ struct config {
     char socks[CONFIG_SOCKET_MAX]; /* path of the SOCKS socket; external only */
     char data[CONFIG_PATH_MAX];    /* data directory */
     char torrc[CONFIG_PATH_MAX];   /* file with extra lines, or empty */
+    bool allow_private;            /* connect to addresses that are not the Internet's, too */
     bool sandbox;                  /* may Tor filter its own system calls? */
     uint32_t connect_timeout;      /* s a stream may take to open */
 

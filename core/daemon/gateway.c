@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/pool.h"
+#include "base/range.h"
 #include "tun/device.h"
 #include "tun/output.h"
 
@@ -114,6 +115,14 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
         target->why = DROP_DESTINATION_UNKNOWN;
         if (name == 0)
             return -ECONNREFUSED;
+    }
+    /* Tor refuses these too. Another SOCKS server may not, and stands in the operator's own network. */
+    if (!g->config->allow_private &&
+        (name != 0 ? range_name_is_address(target->name) : !range_is_internet(&tuple->dst))) {
+        if (name != 0)
+            dns_unpin(g->dns, name);
+        target->why = DROP_DESTINATION_REFUSED;
+        return -ECONNREFUSED;
     }
     target->workstation = workstation->serial;
     /* The same source port to two places at once: under a policy by source port, still two identities. */

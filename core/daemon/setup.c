@@ -152,6 +152,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->virtual_net = c->virtual_net;
     out->virtual_net6 = c->virtual_net6;
     out->virtual_ttl = c->virtual_ttl;
+    out->allow_private = c->allow_private;
     out->optimistic = c->accept == CONFIG_ACCEPT_OPTIMISTIC;
     out->connect_timeout = c->connect_timeout;
     out->half_close_timeout = c->half_close_timeout;

@@ -359,6 +359,24 @@ class Path(unittest.TestCase):
             del seconds
         self.assertEqual(len(self.gateway.server.requests), before)
 
+    def test_addresses_that_are_not_the_internets_are_refused(self):
+        before = len(self.gateway.server.requests)
+        dropped = self.gateway.counters().get("drop_destination_refused", 0)
+        addresses = ("10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "192.0.0.1")
+        for address in addresses:
+            error, seconds = self.gateway.inside(connect_result, address, 80)
+            self.assertEqual(error, 111, address)
+            self.assertLess(seconds, 0.5)
+        self.assertEqual(self.gateway.counters()["drop_destination_refused"], dropped + len(addresses))
+        self.assertEqual(len(self.gateway.server.requests), before)
+
+    def test_an_address_in_the_clothes_of_a_name_is_refused(self):
+        before = len(self.gateway.server.requests)
+        _, addresses, _ = self.gateway.inside(ask, GATEWAY, "192.168.1.1")
+        for address in addresses:
+            self.assertEqual(self.gateway.inside(connect_result, address, 80)[0], 111)
+        self.assertEqual(len(self.gateway.server.requests), before)
+
     def test_other_datagrams_are_dropped_and_counted(self):
         before = self.gateway.counters().get("drop_udp", 0)
         self.gateway.inside(send_datagrams, FAR, 443, 5)
