@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/identity.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -84,6 +85,43 @@ static int reach(struct channel_identity *identity, const struct stat *st, mode_
     return 0;
 }
 
+/* May somebody who is this identity connect to such a socket? As the kernel decides it. */
+static bool may_connect(const struct channel_identity *identity, const struct stat *st)
+{
+    bool member = st->st_gid == identity->gid;
+    for (uint32_t i = 0; i < identity->group_count; i++)
+        member = member || st->st_gid == identity->groups[i];
+    mode_t needed = st->st_uid == identity->uid ? S_IWUSR : member ? S_IWGRP : S_IWOTH;
+    return (st->st_mode & needed) != 0;
+}
+
+/* Any other socket in the directory would be in the gateway's cell: Tor's control socket tells the real address. */
+static int refuse_others(const struct channel_identity *identity, const char *directory, const char *name,
+                         char *error)
+{
+    DIR *dir = opendir(directory);
+    int status = dir != NULL ? 0 : -errno;
+    if (dir == NULL) {
+        snprintf(error, CONFIG_ERROR_MAX, "tor.socks: %s: %s", directory, strerror(-status));
+        return status;
+    }
+    const struct dirent *entry;
+    while (status == 0 && (entry = readdir(dir)) != NULL) {
+        struct stat st;
+        if (strcmp(entry->d_name, name) == 0 || fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+            !S_ISSOCK(st.st_mode) || !may_connect(identity, &st))
+            continue;
+        snprintf(
+            error, CONFIG_ERROR_MAX,
+            "tor.socks: the gateway process could connect to %s/%.64s as well; give the SOCKS socket a directory "
+            "of its own",
+            directory, entry->d_name);
+        status = -EEXIST;
+    }
+    closedir(dir);
+    return status;
+}
+
 int identity_reach_socket(struct channel_identity *identity, const char *directory, const char *name, char *error)
 {
     char path[2 * CONFIG_SOCKET_MAX];
@@ -98,12 +136,12 @@ int identity_reach_socket(struct channel_identity *identity, const char *directo
     snprintf(path, sizeof(path), "%s/%s", directory, name);
     if (status == 0 && stat(path, &st) == 0)
         status = reach(identity, &st, S_IWOTH, S_IWGRP);
-    if (status != 0)
-        snprintf(
-            error, CONFIG_ERROR_MAX,
-            "tor.socks: %s is for its owner or for root only; let a group enter the directory and write to the "
-            "socket (Tor: SocksPort unix:... GroupWritable)",
-            path);
+    if (status == 0)
+        return refuse_others(identity, directory, name, error);
+    snprintf(error, CONFIG_ERROR_MAX,
+             "tor.socks: %s is for its owner or for root only; let a group enter the directory and write to the "
+             "socket (Tor: SocksPort unix:... GroupWritable)",
+             path);
     return status;
 }
 

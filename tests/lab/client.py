@@ -17,10 +17,13 @@ class Client:
 
     def __init__(self, lab, name="client", torrc=""):
         self.lab, self.home = lab, f"{lab.state}/{name}"
-        self.socks, self.control, self.log = (f"{self.home}/{n}" for n in ("socks", "control", "log"))
+        # The SOCKS socket has a directory of its own: what else is in it the gateway process could reach.
+        self.socks, self.control, self.log = (f"{self.home}/{n}" for n in ("socks.d/socks", "control", "log"))
         shutil.rmtree(self.home, ignore_errors=True)
         os.makedirs(f"{self.home}/data", mode=0o700)
-        os.chmod(self.home, 0o755)
+        os.mkdir(f"{self.home}/socks.d")
+        for path in (self.home, f"{self.home}/socks.d"):
+            os.chmod(path, 0o755)
         with open(lab.client_torrc) as file:
             lines = file.read()
         with open(f"{self.home}/torrc", "w") as file:

@@ -659,6 +659,20 @@ class Refusal(unittest.TestCase):
             run("ip", "link", "del", "cloister9")
         self.expect_failure(ended, "busy")
 
+    def test_a_control_socket_beside_the_socks_socket(self):
+        text = self.external()
+        for mode, group in ((0o666, 0), (0o660, 60898)):
+            other = socket.socket(socket.AF_UNIX)
+            path = self.directory / "socks" / "control"
+            other.bind(str(path))
+            os.chown(path, 0, group)
+            path.chmod(mode)
+            os.chown(path.parent, 0, group)
+            path.parent.chmod(0o755 if group == 0 else 0o750)
+            self.expect_failure(self.start(text), "tor.socks", str(path), "a directory of its own")
+            other.close()
+            path.unlink()
+
     def test_a_bridge_that_is_not_there(self):
         self.expect_failure(self.start("[workstation]\nbridge = br99\n" + self.external()), "join the bridge")
 
