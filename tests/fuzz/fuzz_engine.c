@@ -407,8 +407,8 @@ static void op_upstream(struct fuzz *f, uint8_t op)
 static void op_answers(struct fuzz *f)
 {
     uint8_t how = bytes_u8(&f->in);
-    f->read_answer = (how & 3) % 3;
-    f->open_answer = (how >> 2 & 3) % 3;
+    f->read_answer = (uint8_t)((how & 3) % 3);
+    f->open_answer = (uint8_t)((how >> 2 & 3) % 3);
     f->write_breaks = how >> 4 & 1;
     f->emit_fails = how >> 5 & 3;
     if (how & 128) {
