@@ -7,7 +7,6 @@
  */
 #include "base/wheel.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define WHEEL_BUCKET 0x80000000u
@@ -67,7 +66,10 @@ bool wheel_is_set(const struct wheel *wheel, uint32_t i)
 
 void wheel_set(struct wheel *wheel, uint32_t i, uint32_t at)
 {
-    assert((int32_t)(at - wheel->now) <= (int32_t)WHEEL_MAX);
+    /* Further ahead can only be asked for when the wheel was not turned for days (a stopped process): striking early
+     * does no harm, whoever set it looks at its clock and sets it again. */
+    if ((int32_t)(at - wheel->now) > (int32_t)WHEEL_MAX)
+        at = wheel->now + WHEEL_MAX;
     wheel_clear(wheel, i);
     if ((int32_t)(at - wheel->now) <= 0)
         at = wheel->until + 1;

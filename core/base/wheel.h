@@ -4,7 +4,8 @@
  *
  * Timers live inside the slots of a pool: timer i is the `struct wheel_timer` at base + (i - 1) * stride, and i
  * is never 0. The wheel knows no clock: it is told what time it is and says which timers are due. Time is in
- * milliseconds, 32 bits, and may wrap; no timer may be set further ahead than WHEEL_MAX.
+ * milliseconds, 32 bits, and may wrap; a timer set further ahead than WHEEL_MAX strikes
+ * after that.
  */
 #ifndef CLOISTER_BASE_WHEEL_H
 #define CLOISTER_BASE_WHEEL_H
@@ -36,8 +37,8 @@ struct wheel {
 /* `base` and `stride` as above; `now` in ms. */
 void wheel_init(struct wheel *wheel, void *base, size_t stride, uint32_t now);
 
-/* Set timer `i` to fire at `at`, moving it if it was set. `at` is at most WHEEL_MAX after the time last given to
- * wheel_expire(): after a sleep, first expire, then set. While timers are handed out, time goes from the one to the
+/* Set timer `i` to fire at `at`, moving it if it was set. If `at` is more than WHEEL_MAX after the time last given
+ * to wheel_expire() it fires early, at that distance: after a sleep, first expire, then set. While timers are handed out, time goes from the one to the
  * next, and a timer set for a moment still ahead on that way is handed out on it. One set for a moment that has passed
  * fires a tick after the time last given to wheel_expire(): whoever sets it again and again keeps nobody busy. */
 void wheel_set(struct wheel *wheel, uint32_t i, uint32_t at);

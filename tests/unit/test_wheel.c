@@ -253,9 +253,21 @@ static void random_use_agrees_with_a_model(void **state)
     }
 }
 
+static void a_timer_beyond_the_reach_strikes_early_and_not_late(void **state)
+{
+    (void)state;
+    struct wheel_timer timers[1] = {{0}};
+    struct wheel wheel;
+    wheel_init(&wheel, timers, sizeof(timers[0]), 1000);
+    wheel_set(&wheel, 1, 1000 + WHEEL_MAX + 5000);
+    assert_int_equal(wheel_expire(&wheel, 1000 + WHEEL_MAX - 1), 0);
+    assert_int_equal(wheel_expire(&wheel, 1000 + WHEEL_MAX), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_timer_beyond_the_reach_strikes_early_and_not_late),
         cmocka_unit_test(a_timer_fires_at_its_time_and_not_before),
         cmocka_unit_test(following_wheel_next_reaches_the_timer_in_at_most_five_steps),
         cmocka_unit_test(a_time_that_has_passed_fires_at_the_next_tick),
