@@ -20,9 +20,12 @@
 #include "base/bytes.h"
 #include "base/drop.h"
 #include "base/ipaddr.h"
+#include "dns/lookup.h"
 #include "dns/message.h"
 #include "dns/name.h"
 #include "dns/virtual.h"
+
+#define DNS_RESOLVE_MAX 256u /* bytes */
 
 struct dns_config {
     struct ipnet virtual4; /* addresses for A; len 0: none, A is answered with NODATA */
@@ -33,18 +36,51 @@ struct dns_config {
     uint32_t negative_ttl; /* seconds for which a name that Tor said does not exist is NXDOMAIN */
     uint32_t host_rate;    /* queries per second and workstation; 0: no limit */
     uint32_t host_burst;   /* queries at once and workstation */
-    uint8_t secret[16];    /* for the hash tables and the order of addresses */
+    uint32_t lookups; /* memory for lookups through Tor, those that are remembered included; 0: there are none */
+    bool resolve_all; /* find real addresses; otherwise only for the names within: */
+    char
+        resolve[DNS_RESOLVE_MAX]; /* names in lower case without a last dot, each ended by NUL, an empty one last */
+    unsigned upstreams;           /* resolvers that ask() knows for other types than addresses, at most 2 */
+    uint8_t secret[16];           /* for the hash tables and the order of addresses */
 };
 
-enum dns_transport {
-    DNS_UDP,
-    DNS_TCP, /* a message without its length prefix (RFC 7766 8); the framing is the caller's */
+/* What is to be found out through Tor. */
+struct dns_ask {
+    uint32_t handle;   /* for dns_found() */
+    uint64_t identity; /* for whom */
+    enum dns_lookup_kind kind;
+    const char *name;     /* as text; to be looked up only if it is a HOST */
+    struct ipaddr addr;   /* REVERSE */
+    struct bytes message; /* RECORDS: what to send to the resolver */
+    unsigned upstream;    /* RECORDS: to which one, from 0 */
 };
 
-/* Who asks, and how. */
-struct dns_client {
-    uint32_t host;                /* the workstation's number */
-    enum dns_transport transport; /* what limits the size of the answer */
+enum dns_found_kind {
+    DNS_FOUND_ADDRESS, /* an answer to HOST */
+    DNS_FOUND_NAME,    /* an answer to REVERSE */
+    DNS_FOUND_MESSAGE, /* an answer to RECORDS */
+    DNS_FOUND_NOTHING, /* Tor says that there is no such name */
+    DNS_FOUND_FAILURE, /* it could not be found out */
+};
+
+struct dns_found {
+    enum dns_found_kind kind;
+    struct ipaddr addr;
+    struct bytes name;    /* text, not terminated; any bytes, it comes from a stranger */
+    struct bytes message; /* the same */
+};
+
+/* What the answerer asks of its surroundings. None of these may call back. */
+struct dns_ops {
+    /* Begin to find something out. 0: dns_found() will be called once, later. Negative errno: it cannot be. What the
+     * structure points to is good until this returns. */
+    int (*ask)(void *ctx, const struct dns_ask *ask);
+    /* What was asked under this handle is not wanted any more: dns_found() must not be called. */
+    void (*forget)(void *ctx, uint32_t handle);
+    /* The answer for which dns_answer() returned -EINPROGRESS. */
+    void (*reply)(void *ctx, const struct dns_client *client, const uint8_t *message, size_t len);
+    /* True if no workstation is to be told this address. NULL: they may be told all. */
+    bool (*is_refused)(void *ctx, const struct ipaddr *addr);
 };
 
 struct dns_counters {
@@ -54,6 +90,9 @@ struct dns_counters {
     uint64_t nonexistent; /* NXDOMAIN */
     uint64_t failed;      /* SERVFAIL */
     uint64_t refused;     /* FORMERR, NOTIMP, REFUSED, BADVERS */
+    uint64_t lookups;     /* begun through Tor */
+    uint64_t rebinding;   /* addresses found that no workstation is to be told */
+    uint64_t late;        /* queries that were answered with SERVFAIL because they had waited too long */
 };
 
 struct dns;
@@ -69,14 +108,26 @@ size_t dns_size(const struct dns_config *config);
  * answerer is no more. It begins not ready. */
 struct dns *dns_init(void *memory, const struct dns_config *config);
 
+/* Say who can look names up. Until then nothing can be. `ops` is copied. */
+void dns_attach(struct dns *dns, const struct dns_ops *ops, void *ctx);
+
 /* Say whether Tor is up. Until it is, whatever would need it is answered with SERVFAIL. */
 void dns_set_ready(struct dns *dns, bool ready);
 
 /* Answer one message. `out` has `size` bytes, at least DNS_UDP_MIN; over UDP at most DNS_UDP_MAX are used. Returns the
- * length of the answer; 0 if there is none, which is counted in dns_drops(). (Negative values are kept for answers that
- * come later.) */
+ * length of the answer; 0 if there is none, which is counted in dns_drops(); -EINPROGRESS if it comes later, through
+ * dns_ops.reply. */
 ssize_t dns_answer(struct dns *dns, struct bytes message, const struct dns_client *client, uint8_t *out,
                    size_t size, uint64_t now);
+
+/* What dns_ops.ask was asked for is there. Waiting queries are answered. */
+void dns_found(struct dns *dns, uint32_t handle, const struct dns_found *found, uint64_t now);
+
+/* Answer what has waited too long. */
+void dns_poll(struct dns *dns, uint64_t now);
+
+/* When dns_poll() is to be called next, in *at; false if nothing waits. */
+bool dns_next(const struct dns *dns, uint64_t *at);
 
 /* True if `addr` lies in a virtual range: a flow there is to go to a name, or nowhere. */
 bool dns_is_virtual(const struct dns *dns, const struct ipaddr *addr);

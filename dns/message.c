@@ -119,6 +119,14 @@ static void put(struct dns_reply *reply, const void *data, size_t n)
     reply->used += n;
 }
 
+void dns_reply_truncate(struct dns_reply *reply)
+{
+    reply->flags |= FLAG_TC;
+    reply->used = reply->body;
+    reply->answers = 0;
+    reply->authorities = 0;
+}
+
 /* Begin a record of the section counted by *count, with `len` bytes of data to follow. If it does not fit, nothing after
  * the question remains and TC says so: part of a record set would be taken for all of it (RFC 2181 9). */
 static bool record(struct dns_reply *reply, uint16_t *count, uint16_t owner, uint16_t type, uint32_t ttl,
@@ -127,10 +135,7 @@ static bool record(struct dns_reply *reply, uint16_t *count, uint16_t owner, uin
     if ((reply->flags & FLAG_TC) != 0)
         return false;
     if (reply->limit - reply->used < 12 + len) {
-        reply->flags |= FLAG_TC;
-        reply->used = reply->body;
-        reply->answers = 0;
-        reply->authorities = 0;
+        dns_reply_truncate(reply);
         return false;
     }
     put_u16(reply, owner);

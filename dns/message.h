@@ -98,6 +98,9 @@ void dns_reply_any(struct dns_reply *reply, uint32_t ttl);
  * name in question that begins `zone` bytes into it, at the start of a label. */
 void dns_reply_soa(struct dns_reply *reply, size_t zone, uint32_t ttl);
 
+/* Leave everything out and say so by TC: the client asks again over TCP. */
+void dns_reply_truncate(struct dns_reply *reply);
+
 /* Complete the message. Returns its length in bytes. */
 size_t dns_reply_end(struct dns_reply *reply);
 

@@ -61,6 +61,9 @@ struct channel_gateway_config {
     struct ipnet virtual_net;
     struct ipnet virtual_net6;
     uint32_t virtual_ttl;
+    enum config_answers answers;
+    char resolve[CONFIG_RESOLVE_MAX];
+    struct config_addresses resolvers;
     bool allow_private;
     bool optimistic;
     uint32_t connect_timeout;
@@ -73,6 +76,7 @@ struct channel_gateway_config {
     uint32_t buffers;
     uint32_t workstations;
     uint32_t names;
+    uint32_t queries;
 };
 
 /* All that the embedded Tor's process is told. */

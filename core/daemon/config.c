@@ -42,6 +42,12 @@ static const struct config_word hardening_words[] = {
     {NULL, 0},
 };
 
+static const struct config_word answers_words[] = {
+    {"virtual", CONFIG_ANSWERS_VIRTUAL},
+    {"resolve", CONFIG_ANSWERS_RESOLVE},
+    {NULL, 0},
+};
+
 static const struct config_word level_words[] = {
     {"error", LOG_LEVEL_ERROR},
     {"warn", LOG_LEVEL_WARN},
@@ -62,6 +68,8 @@ enum key_kind {
     KEY_PATH,
     KEY_SOCKET,
     KEY_USER,
+    KEY_NAMES,
+    KEY_ADDRESSES, /* struct config_addresses */
 };
 
 struct key {
@@ -102,6 +110,9 @@ static const struct key keys[] = {
     {"dns", "virtual", KEY_NETWORK, FIELD(virtual_net), .fallback = "10.192.0.0/10"},
     {"dns", "virtual6", KEY_NETWORK6, FIELD(virtual_net6), .none = "none", .fallback = "fd6c:7601:7e2::/64"},
     {"dns", "ttl",     KEY_NUMBER,  FIELD(virtual_ttl), .min = 0, .max = 3600, .fallback = "60"},
+    {"dns", "answers", KEY_WORD,    FIELD(answers), .words = answers_words, .fallback = "virtual"},
+    {"dns", "resolve", KEY_NAMES,   FIELD(resolve)},
+    {"dns", "upstream", KEY_ADDRESSES, FIELD(resolvers)},
 
     {"tcp", "accept", KEY_WORD, FIELD(accept), .words = accept_words, .fallback = "deferred"},
     {"tcp", "half_close_timeout", KEY_NUMBER, FIELD(half_close_timeout), .min = 1, .max = 86400, .fallback = "60"},
@@ -115,6 +126,7 @@ static const struct key keys[] = {
     {"limits", "buffers", KEY_NUMBER, FIELD(buffers), .min = 1, .max = 1024, .fallback = "64"},
     {"limits", "workstations", KEY_NUMBER, FIELD(workstations), .min = 1, .max = 65535, .fallback = "1024"},
     {"limits", "names", KEY_NUMBER, FIELD(names), .min = 64, .max = 262144, .fallback = "65536"},
+    {"limits", "queries", KEY_NUMBER, FIELD(queries), .min = 0, .max = 1000000, .fallback = "100000"},
 
     {"process", "user", KEY_USER, FIELD(user)},
     {"process", "tor_user", KEY_USER, FIELD(tor_user)},
@@ -286,6 +298,12 @@ static bool key_store(struct config *config, const struct key *key, const char *
                "workstation, destination-name";
         break;
     }
+    case KEY_NAMES:
+        says = config_value_names(text, field, key->size);
+        break;
+    case KEY_ADDRESSES:
+        says = config_value_addresses(text, field);
+        break;
     case KEY_BOOLEAN:
         says = config_value_boolean(text, field);
         break;

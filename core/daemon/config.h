@@ -14,12 +14,14 @@
 #include <stdint.h>
 
 #include "base/ipaddr.h"
+#include "daemon/config_value.h"
 #include "daemon/log.h"
 
-#define CONFIG_PATH_MAX 192u   /* bytes of a path, its NUL byte included: a line holds no more */
-#define CONFIG_SOCKET_MAX 108u /* the same for a socket's path, as in sockaddr_un */
-#define CONFIG_NAME_MAX 33u    /* the same for a user's name */
-#define CONFIG_ERROR_MAX 512u  /* bytes that hold any message of config_load() */
+#define CONFIG_PATH_MAX 192u    /* bytes of a path, its NUL byte included: a line holds no more */
+#define CONFIG_SOCKET_MAX 108u  /* the same for a socket's path, as in sockaddr_un */
+#define CONFIG_RESOLVE_MAX 256u /* bytes of a list of names */
+#define CONFIG_NAME_MAX 33u     /* the same for a user's name */
+#define CONFIG_ERROR_MAX 512u   /* bytes that hold any message of config_load() */
 
 /* Where Tor runs. */
 enum config_mode {
@@ -37,6 +39,12 @@ enum config_accept {
 enum config_hardening {
     CONFIG_HARDENING_STRICT,      /* do not start */
     CONFIG_HARDENING_BEST_EFFORT, /* say so, and go on */
+};
+
+/* What a workstation is told for a name. */
+enum config_answers {
+    CONFIG_ANSWERS_VIRTUAL, /* a virtual address, at once */
+    CONFIG_ANSWERS_RESOLVE, /* the one that a Tor exit finds */
 };
 
 struct config {
@@ -66,6 +74,9 @@ struct config {
     struct ipnet virtual_net;  /* where virtual addresses are taken from */
     struct ipnet virtual_net6; /* the same for IPv6; len 0: none, there are no AAAA records */
     uint32_t virtual_ttl;      /* s a workstation may keep one */
+    enum config_answers answers;
+    char resolve[CONFIG_RESOLVE_MAX];  /* names whose real address is found in any case, as config_value_names() */
+    struct config_addresses resolvers; /* for other types, asked through Tor */
 
     /* [tcp] */
     enum config_accept accept;
@@ -80,6 +91,7 @@ struct config {
     uint32_t buffers;                /* MiB for data under way to workstations, or out of order */
     uint32_t workstations;           /* known at once */
     uint32_t names;                  /* with a virtual address at once; a long one counts for several */
+    uint32_t queries;                /* DNS queries per second and workstation, 0: no limit */
 
     /* [process] */
     char user[CONFIG_NAME_MAX];         /* of the supervisor after set-up; a name or a number, or empty */

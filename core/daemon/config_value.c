@@ -5,6 +5,8 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "dns/name.h"
+
 bool config_value_number(const char *text, uint32_t *out)
 {
     uint64_t value = 0;
@@ -159,6 +161,70 @@ const char *config_value_user(const char *text, char *out, size_t size)
     if (strcmp(text, "root") == 0 || (config_value_number(text, &number) && number == 0))
         return "this must be a user without privileges, not root";
     memcpy(out, text, n + 1);
+    return NULL;
+}
+
+/* Cut the next piece up to a comma out of *text, blanks around it taken off. False if there is none any more. */
+static bool next_piece(const char **text, const char **piece, size_t *len)
+{
+    if (*text == NULL)
+        return false;
+    *piece = *text + strspn(*text, " \t");
+    const char *end = *piece + strcspn(*piece, ",");
+    *text = *end == ',' ? end + 1 : NULL;
+    *len = (size_t)(end - *piece);
+    while (*len > 0 && ((*piece)[*len - 1] == ' ' || (*piece)[*len - 1] == '\t'))
+        (*len)--;
+    return true;
+}
+
+const char *config_value_names(const char *text, char *out, size_t size)
+{
+    static const char want[] = "write names with commas between, as in example.com, spamhaus.org";
+    const char *piece;
+    size_t len, used = 0;
+    while (next_piece(&text, &piece, &len)) {
+        struct dns_name name;
+        char lower[DNS_TEXT_SIZE];
+        if (len > 0 && piece[len - 1] == '.')
+            len--;
+        if (len == 0 || len > DNS_TEXT_MAX)
+            return want;
+        for (size_t i = 0; i < len; i++)
+            lower[i] = piece[i] >= 'A' && piece[i] <= 'Z' ? (char)(piece[i] - 'A' + 'a') : piece[i];
+        lower[len] = '\0';
+        if (!text_is_of(lower, "._-") || dns_name_from_text(lower, len, &name) != 0)
+            return want;
+        if (used + len + 2 > size)
+            return "these are too many names";
+        memcpy(out + used, lower, len + 1);
+        used += len + 1;
+    }
+    out[used] = '\0';
+    return NULL;
+}
+
+const char *config_value_addresses(const char *text, struct config_addresses *out)
+{
+    static const char want[] = "write one or two addresses, as in 9.9.9.9, 2620:fe::fe";
+    struct config_addresses found = {0};
+    const char *piece;
+    size_t len;
+    while (next_piece(&text, &piece, &len)) {
+        char address[INET6_ADDRSTRLEN];
+        uint8_t raw[16];
+        if (len >= sizeof(address) || found.count == CONFIG_ADDRESSES_MAX)
+            return want;
+        memcpy(address, piece, len);
+        address[len] = '\0';
+        if (inet_pton(AF_INET, address, raw) == 1)
+            found.addr[found.count++] = ipaddr_v4(raw);
+        else if (inet_pton(AF_INET6, address, raw) == 1)
+            found.addr[found.count++] = ipaddr_v6(raw);
+        else
+            return want;
+    }
+    *out = found;
     return NULL;
 }
 

@@ -47,6 +47,20 @@ const char *config_value_socket(const char *text, char *out, size_t size);
 /* The name or number of a user. */
 const char *config_value_user(const char *text, char *out, size_t size);
 
+/* Names of hosts or zones with commas between, as in "example.com, spamhaus.org". They are stored in lower case, without a
+ * last dot, each ended by NUL, and an empty one last. */
+const char *config_value_names(const char *text, char *out, size_t size);
+
+/* A few addresses of either family. */
+#define CONFIG_ADDRESSES_MAX 2u
+struct config_addresses {
+    uint32_t count;
+    struct ipaddr addr[CONFIG_ADDRESSES_MAX];
+};
+
+/* One address or two with a comma between, as in "9.9.9.9, 2620:fe::fe". */
+const char *config_value_addresses(const char *text, struct config_addresses *out);
+
 /* One of `words`; false if it is none of them. */
 bool config_value_word(const char *text, const struct config_word *words, uint32_t *out);
 

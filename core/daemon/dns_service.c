@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/range.h"
 #include "tun/output.h"
 
 #define ROOM 16384u        /* bytes that a stream takes at once; a window to advertise, no buffer */
@@ -30,6 +31,7 @@ enum event {
 struct service_stream {
     struct tcp_flow_id id; /* index 0: free */
     uint32_t station;
+    uint64_t identity;
     uint8_t events; /* set of enum event, to be told */
     bool queued;    /* in the ring; stays true when the stream ends before its turn comes */
     bool stalled;   /* a write was not taken whole: tell when there is room */
@@ -39,6 +41,8 @@ struct service_stream {
 struct dns_service {
     struct dns_service_config config;
     struct dns *dns;
+    struct dns_asker *asker;
+    uint64_t now; /* of the call from outside that is running, microseconds */
     struct tcp_engine *engine;
     struct tun *tun;
     struct dns_streams *streams;
@@ -48,6 +52,67 @@ struct dns_service {
     uint32_t *ring;               /* streams with something to tell */
     uint32_t ring_first, ring_count;
     uint64_t look_at; /* when to look for clients that have closed; of meaning while there are streams */
+};
+
+static void note(struct dns_service *service, uint32_t stream, enum event event);
+static void note_room(struct dns_service *service, uint32_t stream);
+
+/* --- the answerer asks --- */
+
+static int answerer_ask(void *ctx, const struct dns_ask *ask)
+{
+    struct dns_service *service = ctx;
+    return dns_asker_ask(service->asker, ask, service->now);
+}
+
+static void answerer_forget(void *ctx, uint32_t handle)
+{
+    struct dns_service *service = ctx;
+    dns_asker_forget(service->asker, handle);
+}
+
+static void reply_datagram(struct dns_service *service, const struct dns_client *client, const uint8_t *message,
+                           size_t len)
+{
+    struct tun_udp reply = {
+        .src = client->asked,
+        .dst = client->addr,
+        .src_port = DNS_PORT,
+        .dst_port = client->port,
+        .host = client->number,
+        .payload = bytes_of(message, len),
+    };
+    output_udp(service->tun, &reply);
+}
+
+static void answerer_reply(void *ctx, const struct dns_client *client, const uint8_t *message, size_t len)
+{
+    struct dns_service *service = ctx;
+    if (client->transport == DNS_UDP) {
+        reply_datagram(service, client, message, len);
+        return;
+    }
+    const struct service_stream *s = &service->table[client->number];
+    if (s->id.index == 0 || s->id.generation != client->generation || s->ended)
+        return; /* who asked is gone */
+    if (dns_stream_put(service->streams, client->number, message, len, service->now) != 0)
+        note(service, client->number, EVENT_RESET);
+    else
+        note(service, client->number, EVENT_READABLE);
+    note_room(service, client->number);
+}
+
+static bool answerer_is_refused(void *ctx, const struct ipaddr *addr)
+{
+    const struct dns_service *service = ctx;
+    return tun_is_local(service->tun, addr) || (!service->config.allow_private && !range_is_internet(addr));
+}
+
+static const struct dns_ops ops = {
+    .ask = answerer_ask,
+    .forget = answerer_forget,
+    .reply = answerer_reply,
+    .is_refused = answerer_is_refused,
 };
 
 /* --- making and unmaking --- */
@@ -79,6 +144,13 @@ int dns_service_new(struct dns_service **out, const struct dns_service_config *c
         return -ENOMEM;
     }
     service->streams = dns_streams_init(service->memory, &streams);
+    int status = dns_asker_new(&service->asker, &config->asker, dns);
+    memset(&service->config.asker, 0, sizeof(service->config.asker));
+    if (status != 0) {
+        dns_service_free(service);
+        return status;
+    }
+    dns_attach(dns, &ops, service);
     *out = service;
     return 0;
 }
@@ -93,6 +165,7 @@ void dns_service_free(struct dns_service *service)
 {
     if (service == NULL)
         return;
+    dns_asker_free(service->asker);
     if (service->memory != NULL)
         munmap(service->memory, service->memory_size);
     free(service->ring);
@@ -100,24 +173,36 @@ void dns_service_free(struct dns_service *service)
     free(service);
 }
 
-/* --- datagrams --- */
+int dns_service_fd(const struct dns_service *service)
+{
+    return dns_asker_fd(service->asker);
+}
+
+int dns_service_hear(struct dns_service *service, uint64_t now)
+{
+    service->now = now;
+    return dns_asker_dispatch(service->asker, now);
+}
 
 void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp, uint64_t now)
 {
     uint8_t answer[DNS_UDP_MAX];
-    struct dns_client client = {.host = udp->station, .transport = DNS_UDP};
-    ssize_t n = dns_answer(service->dns, udp->payload, &client, answer, sizeof(answer), now);
-    if (n <= 0)
-        return;
-    struct tun_udp reply = {
-        .src = udp->dst,
-        .dst = udp->src,
-        .src_port = udp->dst_port,
-        .dst_port = udp->src_port,
-        .host = udp->host,
-        .payload = bytes_of(answer, (size_t)n),
+    const struct host *workstation = hosts_at(&service->tun->hosts, udp->host);
+    if (workstation == NULL)
+        return; /* cannot be: it was bound when the datagram came */
+    struct dns_client client = {
+        .identity = workstation->serial,
+        .host = udp->station,
+        .transport = DNS_UDP,
+        .addr = udp->src,
+        .asked = udp->dst,
+        .port = udp->src_port,
+        .number = udp->host,
     };
-    output_udp(service->tun, &reply);
+    service->now = now;
+    ssize_t n = dns_answer(service->dns, udp->payload, &client, answer, sizeof(answer), now);
+    if (n > 0)
+        reply_datagram(service, &client, answer, (size_t)n);
 }
 
 /* --- flows --- */
@@ -142,8 +227,8 @@ static void note_room(struct dns_service *service, uint32_t stream)
     note(service, stream, EVENT_WRITABLE);
 }
 
-int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t station, uint64_t now,
-                     uint32_t *stream)
+int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t station, uint64_t identity,
+                     uint64_t now, uint32_t *stream)
 {
     if (dns_streams_count(service->streams) == 0)
         service->look_at = now + LOOK_EVERY;
@@ -151,7 +236,7 @@ int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_
     if (*stream == 0)
         return -ECONNREFUSED;
     struct service_stream *s = &service->table[*stream];
-    *s = (struct service_stream){.id = id, .station = station, .queued = s->queued};
+    *s = (struct service_stream){.id = id, .station = station, .identity = identity, .queued = s->queued};
     note(service, *stream, EVENT_CONNECTED);
     return 0;
 }
@@ -160,8 +245,17 @@ int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_
 static void take_message(struct dns_service *service, uint32_t stream, struct bytes message, uint64_t now)
 {
     uint8_t answer[DNS_UDP_MAX];
-    struct dns_client client = {.host = service->table[stream].station, .transport = DNS_TCP};
+    const struct service_stream *s = &service->table[stream];
+    struct dns_client client = {
+        .identity = s->identity,
+        .host = s->station,
+        .transport = DNS_TCP,
+        .number = stream,
+        .generation = s->id.generation,
+    };
     ssize_t n = dns_answer(service->dns, message, &client, answer, sizeof(answer), now);
+    if (n == -EINPROGRESS)
+        return;
     if (n <= 0)
         dns_stream_skip(service->streams, stream);
     else if (dns_stream_put(service->streams, stream, answer, (size_t)n, now) != 0)
@@ -175,6 +269,7 @@ ssize_t dns_service_write(struct dns_service *service, uint32_t stream, const st
 {
     size_t taken = 0;
     *room = 0;
+    service->now = now;
     for (int i = 0; i < count; i++) {
         struct bytes in = bytes_of(iov[i].iov_base, iov[i].iov_len), message;
         while (dns_stream_feed(service->streams, stream, &in, &message, now))
@@ -260,6 +355,9 @@ static void tell(struct dns_service *service, uint32_t stream, uint64_t now)
 unsigned dns_service_dispatch(struct dns_service *service, uint64_t now)
 {
     uint32_t stream;
+    service->now = now;
+    dns_asker_poll(service->asker, now);
+    dns_poll(service->dns, now);
     while ((stream = dns_streams_overdue(service->streams, now)) != 0)
         end_stream(service, stream);
     if (dns_streams_count(service->streams) > 0 && now >= service->look_at) {
@@ -278,11 +376,18 @@ unsigned dns_service_dispatch(struct dns_service *service, uint64_t now)
 
 bool dns_service_next(const struct dns_service *service, uint64_t *at)
 {
-    if (!dns_streams_next(service->streams, at)) {
-        *at = service->look_at;
-        return dns_streams_count(service->streams) > 0;
+    uint64_t each[4] = {[3] = service->look_at};
+    const bool waits[4] = {
+        dns_streams_next(service->streams, &each[0]),
+        dns_next(service->dns, &each[1]),
+        dns_asker_next(service->asker, &each[2]),
+        dns_streams_count(service->streams) > 0,
+    };
+    bool any = false;
+    for (unsigned i = 0; i < 4; i++) {
+        if (waits[i] && (!any || each[i] < *at))
+            *at = each[i];
+        any = any || waits[i];
     }
-    if (service->look_at < *at)
-        *at = service->look_at;
-    return true;
+    return any;
 }

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "daemon/dns_asker.h"
 #include "dns/answer.h"
 #include "dns/stream.h"
 #include "tcp/engine.h"
@@ -23,8 +24,10 @@
 #define DNS_PORT 53u
 
 struct dns_service_config {
-    uint32_t streams;   /* flows to port 53 at once */
-    uint32_t max_hosts; /* as in struct tcp_config */
+    uint32_t streams;              /* flows to port 53 at once */
+    uint32_t max_hosts;            /* as in struct tcp_config */
+    bool allow_private;            /* tell workstations of addresses that are not the Internet's, too */
+    struct dns_asker_config asker; /* how to ask Tor */
 };
 
 struct dns_service;
@@ -38,20 +41,27 @@ void dns_service_attach(struct dns_service *service, struct tcp_engine *engine, 
 /* NULL is allowed. */
 void dns_service_free(struct dns_service *service);
 
+/* A descriptor that is readable when dns_service_hear() has something to do. */
+int dns_service_fd(const struct dns_service *service);
+
+/* Take what Tor said to lookups. Their answers go out. 0, or negative errno if Tor cannot be heard any more. */
+int dns_service_hear(struct dns_service *service, uint64_t now);
+
 /* A datagram of a workstation to port 53, checked. What gets no answer is counted in dns_drops(). */
 void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp, uint64_t now);
 
-/* As in struct tcp_ops, but that the workstation is known by the number of its station (tun/hosts.h). open() returns 0 and the stream's number, never 0, in *stream; or -ECONNREFUSED if there are too
- * many. release() lets go of that number. */
-int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t station, uint64_t now,
-                     uint32_t *stream);
+/* As in struct tcp_ops, but that the workstation is known by the number of its station (tun/hosts.h), and by a number that
+ * never names two. open() returns 0 and the stream's number, never 0, in *stream; or -ECONNREFUSED if there are too many.
+ * release() lets go of that number. */
+int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t station, uint64_t identity,
+                     uint64_t now, uint32_t *stream);
 ssize_t dns_service_write(struct dns_service *service, uint32_t stream, const struct iovec *iov, int count,
                           size_t *room, uint64_t now);
 ssize_t dns_service_read(struct dns_service *service, uint32_t stream, const struct iovec *iov, int count,
                          uint64_t now);
 void dns_service_release(struct dns_service *service, uint32_t stream);
 
-/* End the streams that were silent too long, and tell the engine what happened since the last call. Returns the number
+/* End the streams that were silent too long, answer what waited too long, and tell the engine what happened since the last call. Returns the number
  * of events told. */
 unsigned dns_service_dispatch(struct dns_service *service, uint64_t now);
 

@@ -17,9 +17,8 @@
 #define CHUNKS_PER_MIB 256u              /* the engine's buffers are of 4 KiB */
 #define HOSTS_PER_MAC 16u                /* addresses that one workstation may use at once */
 #define HOST_IDLE_US (300u * 1000000ull) /* after which another may take over its address */
-#define DNS_RATE 500u                    /* queries per second and workstation */
-#define DNS_BURST 1000u
-#define DNS_STREAMS 1024u   /* flows to port 53 at once, at most */
+#define DNS_LOOKUPS 4096u                /* through Tor, those remembered included */
+#define DNS_STREAMS 1024u                /* flows to port 53 at once, at most */
 #define SEND_BUFFER 212992u /* bytes, of a stream's socket; the kernel doubles it. Its default net.core.wmem_max */
 #define NYM_DOUBLED (UINT64_C(1) << 63) /* numbers that no request for a new identity counts up to */
 
@@ -31,7 +30,7 @@ static int open_dns(struct gateway *g, struct tcp_flow_id id, uint32_t host)
     const struct host *workstation = hosts_at(&g->tun.hosts, host);
     if (workstation == NULL)
         return -ECONNREFUSED;
-    if (dns_service_open(g->dns_service, id, workstation->station, g->now, &stream) != 0) {
+    if (dns_service_open(g->dns_service, id, workstation->station, workstation->serial, g->now, &stream) != 0) {
         drop_count(&g->upstream_drops, DROP_DNS_QUOTA);
         return -EACCES; /* counted */
     }
@@ -271,8 +270,13 @@ static int init_dns(struct gateway *g)
     config.slots = c->names;
     config.max_hosts = c->workstations;
     config.ttl = c->virtual_ttl;
-    config.host_rate = DNS_RATE;
-    config.host_burst = DNS_BURST;
+    config.host_rate = c->queries;
+    config.host_burst = c->queries;
+    config.lookups = DNS_LOOKUPS;
+    config.resolve_all = c->answers == CONFIG_ANSWERS_RESOLVE;
+    _Static_assert(sizeof(config.resolve) == sizeof(c->resolve), "a list of names fits");
+    memcpy(config.resolve, c->resolve, sizeof(config.resolve));
+    config.upstreams = c->resolvers.count;
     int status = draw_secret(config.secret);
     if (status == 0)
         status = memory_map(&g->dns_memory, dns_size(&config));
@@ -285,11 +289,24 @@ static int init_dns(struct gateway *g)
 static int init_dns_service(struct gateway *g)
 {
     const struct channel_gateway_config *c = g->config;
+    char path[2 * CONFIG_SOCKET_MAX];
+    snprintf(path, sizeof(path), "%s/%s", c->socket_directory, c->socket_name);
     struct dns_service_config config = {
         .streams = c->flows < DNS_STREAMS ? c->flows : DNS_STREAMS,
         .max_hosts = c->workstations,
+        .allow_private = c->allow_private,
+        .asker = {.path = path,
+                  .handles = DNS_LOOKUPS,
+                  .calls = GATEWAY_DNS_CALLS,
+                  .isolation = c->isolation,
+                  .isolation_lifetime = c->isolation_lifetime},
     };
-    int status = dns_service_new(&g->dns_service, &config, g->dns);
+    _Static_assert(sizeof(config.asker.upstreams) == sizeof(c->resolvers.addr), "as many resolvers");
+    memcpy(config.asker.upstreams, c->resolvers.addr, sizeof(config.asker.upstreams));
+    int status = draw_secret(config.asker.secret);
+    if (status != 0)
+        return status;
+    status = dns_service_new(&g->dns_service, &config, g->dns);
     if (status == 0)
         dns_service_attach(g->dns_service, g->engine, &g->tun);
     return status;
@@ -467,6 +484,8 @@ int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
     if (n < 0)
         return n;
     socks_upstream_poll(g->upstream, now);
+    if ((ready & GATEWAY_READY_DNS) != 0 && (n = dns_service_hear(g->dns_service, now)) != 0)
+        return n;
     dns_service_dispatch(g->dns_service, now);
     tcp_advance(g->engine, now);
     *again = tcp_flush(g->engine, now);

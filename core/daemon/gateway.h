@@ -26,9 +26,12 @@
 #include "tun/receive.h"
 #include "tun/tun.h"
 
+#define GATEWAY_DNS_CALLS 256u /* lookups through Tor at once, each with a descriptor */
+
 /* What may be ready, as a set of bits. */
 enum gateway_ready {
     GATEWAY_READY_LINK = 1 << 0, /* the TAP has frames */
+    GATEWAY_READY_DNS = 1 << 1,  /* Tor said something to a lookup */
 };
 
 /* What is kept beside a flow of the engine, by its index. */

@@ -62,7 +62,7 @@ int gateway_role_run(int channel)
     struct sandbox_config sandbox = {
         .identity = config.identity,
         .directory = config.socket_directory,
-        .descriptors = config.flows,
+        .descriptors = config.flows + GATEWAY_DNS_CALLS,
         .channel = channel,
     };
     status = sandbox_enter(&sandbox, &step);

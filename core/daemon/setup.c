@@ -152,6 +152,9 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->virtual_net = c->virtual_net;
     out->virtual_net6 = c->virtual_net6;
     out->virtual_ttl = c->virtual_ttl;
+    out->answers = c->answers;
+    memcpy(out->resolve, c->resolve, sizeof(out->resolve));
+    out->resolvers = c->resolvers;
     out->allow_private = c->allow_private;
     out->optimistic = c->accept == CONFIG_ACCEPT_OPTIMISTIC;
     out->connect_timeout = c->connect_timeout;
@@ -164,6 +167,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->buffers = c->buffers;
     out->workstations = c->workstations;
     out->names = c->names;
+    out->queries = c->queries;
 
     int status = child_start(&w->setup->gateway, "gateway", true);
     if (status == 0)

@@ -264,6 +264,225 @@ class Virtual(Case):
         self.assert_address(udp(dns.query(name)))
 
 
+class Resolve(Case):
+    """Real addresses, found through Tor."""
+
+    configuration = "[dns]\nanswers = resolve\n"
+
+    def setUp(self):
+        self.server = self.gateway.server
+        self.server.names = {"www.example.com": "198.51.100.7", "six.example.com": "2001:db8::7"}
+
+    def asked(self, name):
+        return [request for request in self.server.requests if request[2] == name]
+
+    def test_a_name_has_the_address_that_tor_finds(self):
+        for ask in (udp, tcp):
+            answer = ask(dns.query("WWW.example.com"))
+            self.assertEqual(answer.texts, ["198.51.100.7"])
+            self.assertEqual(answer.question, dns.question("WWW.example.com"))
+            self.assertLessEqual(answer.records[0].ttl, 60)
+        self.assertEqual(len(self.asked("www.example.com")), 1)  # the second was remembered
+
+    def test_one_lookup_serves_both_families(self):
+        self.assertEqual(udp(dns.query("six.example.com", dns.AAAA)).texts, ["2001:db8::7"])
+        self.assert_no_data(udp(dns.query("six.example.com")))
+        self.assertEqual(len(self.asked("six.example.com")), 1)
+
+    def test_what_is_not_there_is_nxdomain_and_what_fails_is_servfail(self):
+        self.server.names |= {"broken.example.com": 1, "late.example.com": 6, "odd.example.com": 200}
+        self.assert_no_name(udp(dns.query("gone.example.com")))
+        for name in ("broken", "late", "odd"):
+            self.assertEqual(udp(dns.query(f"{name}.example.com")).rcode, dns.SERVFAIL)
+
+    def test_private_addresses_are_not_told(self):
+        for i, address in enumerate(("10.0.0.1", "192.168.1.1", "127.0.0.1", "169.254.1.1", "172.16.5.5", "::1",
+                                     "10.192.0.1", GATEWAY, "fd00::1", "fe80::1", "0.0.0.0", "100.64.0.1")):
+            self.server.names[f"rebind{i}.example.com"] = address
+            for kind in (dns.A, dns.AAAA):
+                self.assert_no_data(udp(dns.query(f"rebind{i}.example.com", kind)))
+
+    def test_queries_for_the_same_share_one_lookup(self):
+        def slow():
+            time.sleep(0.5)
+            return "198.51.100.9"
+        self.server.names["slow.example.com"] = slow
+        with dns.Stream(GATEWAY) as stream:
+            stream.send(*(dns.query("slow.example.com", number=i) for i in range(10)))
+            got = [stream.receive() for _ in range(10)]
+        self.assertEqual(sorted(answer.number for answer in got), list(range(10)))
+        self.assertEqual({answer.texts[0] for answer in got}, {"198.51.100.9"})
+        self.assertEqual(len(self.asked("slow.example.com")), 1)
+
+    def test_answers_come_in_the_order_in_which_they_are_found(self):
+        def slow():
+            time.sleep(0.7)
+            return "198.51.100.10"
+        self.server.names["slower.example.com"] = slow
+        with dns.Stream(GATEWAY) as stream:
+            stream.send(dns.query("slower.example.com", number=1), dns.query("www.example.com", number=2))
+            self.assertEqual([stream.receive().number, stream.receive().number], [2, 1])
+
+    def test_silence_becomes_servfail_in_time_and_late_answers_are_of_use(self):
+        def very_slow():
+            time.sleep(9)
+            return "198.51.100.11"
+        self.server.names["silent.example.com"] = None
+        self.server.names["very-slow.example.com"] = very_slow
+        began = time.monotonic()
+        with dns.Stream(GATEWAY, 15) as stream:
+            stream.send(dns.query("silent.example.com", number=1), dns.query("very-slow.example.com", number=2))
+            self.assertEqual({stream.receive().rcode, stream.receive().rcode}, {dns.SERVFAIL})
+        self.assertLess(time.monotonic() - began, 10)
+        time.sleep(2)
+        self.assertEqual(udp(dns.query("very-slow.example.com")).texts, ["198.51.100.11"])
+        self.assertEqual(len(self.asked("very-slow.example.com")), 1)
+
+    def test_each_name_is_an_identity_of_its_own(self):
+        for i in range(5):
+            self.server.names[f"id{i}.example.com"] = "198.51.100.12"
+            udp(dns.query(f"id{i}.example.com"))
+        credentials = {self.asked(f"id{i}.example.com")[0][1] for i in range(5)}
+        self.assertEqual(len(credentials), 5)
+
+    def test_an_address_has_the_name_that_tor_finds(self):
+        self.server.names["198.51.100.7"] = "WWW.Example.Com"
+        self.server.names["198.51.100.8"] = "not a name\r\n"
+        self.assertEqual(udp(dns.query("7.100.51.198.in-addr.arpa", dns.PTR)).rcode, dns.NXDOMAIN)  # documentation
+        self.server.names["9.9.9.9"] = "DNS9.Example.Net."
+        self.server.names["9.9.9.8"] = "not a name\r\n"
+        self.server.names["9.9.9.7"] = 4
+        self.assertEqual(udp(dns.query("9.9.9.9.in-addr.arpa", dns.PTR)).texts, ["dns9.example.net"])
+        self.assertEqual(udp(dns.query("8.9.9.9.in-addr.arpa", dns.PTR)).rcode, dns.SERVFAIL)
+        self.assert_no_name(udp(dns.query("7.9.9.9.in-addr.arpa", dns.PTR)))
+
+    def test_an_onion_address_is_virtual(self):
+        onion = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
+        self.assertRegex(udp(dns.query(onion)).texts[0], r"^10\.(19[2-9]|2\d\d)\.")
+        self.assertEqual(self.asked(onion), [])
+
+    def test_other_types_are_not_implemented_without_a_resolver(self):
+        self.assertEqual(udp(dns.query(kind=dns.MX)).rcode, dns.NOTIMP)
+        self.assert_no_data(udp(dns.query(kind=dns.HTTPS)))
+
+    def test_a_thousand_lookups_at_once_are_all_answered(self):
+        names = [f"many{i}.example.com" for i in range(1000)]
+        self.server.names |= {name: "198.51.100.13" for name in names}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.connect((GATEWAY, 53))
+            peer.settimeout(10)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            for i, name in enumerate(names):
+                peer.send(dns.query(name, number=i))
+            got = [dns.read(peer.recv(2000)) for _ in names]
+        self.assertEqual(sorted(answer.number for answer in got), list(range(1000)))
+        self.assertLessEqual({answer.rcode for answer in got}, {dns.NOERROR, dns.SERVFAIL})
+        self.assertGreater(sum(answer.rcode == dns.NOERROR for answer in got), 150)
+
+
+class Suffixes(Case):
+    """Names that are resolved though all others are virtual."""
+
+    configuration = "[dns]\nresolve = example.com, Blocklist.example.net\n"
+
+    def test_only_names_within_are_resolved(self):
+        self.gateway.server.names = {"www.example.com": "198.51.100.7", "example.com": "198.51.100.6"}
+        self.assertEqual(udp(dns.query("www.example.com")).texts, ["198.51.100.7"])
+        self.assertEqual(udp(dns.query("EXAMPLE.com")).texts, ["198.51.100.6"])
+        for name in ("www.example.org", "wwwexample.com", "com.example"):
+            self.assertRegex(udp(dns.query(name)).texts[0], r"^10\.")
+
+    def test_what_a_blocklist_says_is_told(self):
+        self.gateway.server.names = {"2.0.0.127.blocklist.example.net": "127.0.0.2",
+                                     "3.0.0.127.blocklist.example.net": "10.0.0.2"}
+        self.assertEqual(udp(dns.query("2.0.0.127.blocklist.example.net")).texts, ["127.0.0.2"])
+        self.assert_no_data(udp(dns.query("3.0.0.127.blocklist.example.net")))
+        self.assert_no_name(udp(dns.query("4.0.0.127.blocklist.example.net")))
+
+
+class Upstream(Case):
+    """Other types, from a resolver through Tor."""
+
+    configuration = "[dns]\nupstream = 198.51.100.53, 198.51.100.54\n"
+    mx = b"\xc0\x0c" + struct.pack("!2HIH", dns.MX, 1, 300, 9) + struct.pack("!H", 10) + b"\4mail\xc0\x0c"
+
+    def setUp(self):
+        self.asked = []
+        self.gateway.server.resolver = self.answer
+
+    def answer(self, target, message):
+        """MX for everything; long TXT; nonsense where the name says so."""
+        self.asked.append((target, message))
+        name = message[13:].split(b"\0")[0]
+        end = message.index(b"\0", 12) + 5
+        kind = struct.unpack("!H", message[end - 4:end - 2])[0]
+        with_opt = message[10:12] == b"\0\1"
+        records, count = self.mx, 1
+        if kind == dns.TXT:
+            records, count = (b"\xc0\x0c" + struct.pack("!2HIH", dns.TXT, 1, 300, 201) + b"\xc8" + b"x" * 200) * 10, 10
+        if name.startswith(b"first") and target.endswith("53"):
+            return None
+        if name.startswith(b"wrongid"):
+            message = b"\0\0" + message[2:]
+        if name.startswith(b"cut"):
+            records = records[:-3]
+        rcode = 3 if name.startswith(b"gone") else 0
+        flags = dns.QR | dns.RA | dns.AD | rcode | struct.unpack("!H", message[2:4])[0] & (dns.RD | dns.CD)
+        extra = b"\0" + struct.pack("!2HIH", dns.OPT, 4096, 0x8000 if with_opt and message[-4:-3] == b"\x80" else 0, 0)
+        return message[:2] + struct.pack("!5H", flags, 1, count, 0, int(with_opt)) + message[12:end] + records + \
+            (extra if with_opt else b"")
+
+    def test_records_of_other_types_come_as_they_are(self):
+        for ask in (udp, tcp):
+            answer = ask(dns.query("Example.ORG", dns.MX))
+            self.assertEqual((answer.rcode, answer.question), (dns.NOERROR, dns.question("Example.ORG", dns.MX)))
+            self.assertEqual(answer.records[0].data, b"\0\x0a\4mail\xc0\x0c")
+            self.assertEqual(answer.records[0].ttl, 300)
+            self.assertEqual(answer.flags & (dns.AD | dns.RA | dns.TC), dns.RA)
+            self.assertIsNone(answer.opt)
+        self.assertIn(b"\7example\3org\0", self.asked[0][1])  # the client's case stays here
+        self.assertEqual(self.asked[0][0], "198.51.100.53")
+
+    def test_edns_goes_with_it_and_its_options_do_not(self):
+        answer = udp(dns.with_opt(1232, flags=0x8000, options=struct.pack("!2H", 10, 8) + b"identity",
+                                  text="edns.example.org", kind=dns.MX))
+        self.assertEqual((answer.opt.klass, answer.opt.ttl & 0x8000), (1232, 0x8000))
+        self.assertNotIn(b"identity", self.asked[0][1])
+
+    def test_what_is_too_long_for_a_datagram_comes_over_tcp(self):
+        answer = udp(dns.query("long.example.org", dns.TXT))
+        self.assertEqual((answer.flags & dns.TC, answer.records), (dns.TC, []))
+        answer = tcp(dns.query("long.example.org", dns.TXT))
+        self.assertEqual((answer.flags & dns.TC, len(answer.records)), (0, 10))
+
+    def test_a_resolver_that_fails_is_followed_by_the_next(self):
+        self.assertEqual(len(udp(dns.query("first.example.org", dns.MX)).records), 1)
+        self.assertEqual([target for target, _ in self.asked], ["198.51.100.53", "198.51.100.54"])
+
+    def test_nonsense_is_servfail(self):
+        for name in ("wrongid.example.org", "cut.example.org"):
+            self.assertEqual(udp(dns.query(name, dns.MX)).rcode, dns.SERVFAIL)
+
+    def test_nxdomain_is_told(self):
+        self.assertEqual(udp(dns.query("gone.example.org", dns.MX)).rcode, dns.NXDOMAIN)
+
+    def test_addresses_stay_virtual_and_https_says_nothing_of_others(self):
+        self.assertRegex(udp(dns.query("example.org")).texts[0], r"^10\.")
+        self.assert_no_data(udp(dns.query("example.org", dns.HTTPS)))
+        self.assertEqual(self.asked, [])
+
+    def test_zones_of_one_label_and_the_root_are_asked_for(self):
+        for name in ("org", ""):
+            self.assertEqual(udp(dns.query(name, dns.NS)).rcode, dns.NOERROR)
+        self.assertEqual(len(self.asked), 2)
+
+    def test_special_names_and_questions_about_other_things_stay_here(self):
+        for name, kind in (("a.local", dns.MX), ("x.invalid", dns.TXT), ("1.0.0.10.in-addr.arpa", dns.TXT),
+                           ("example.org", 250), ("example.org", 253), ("example.org", dns.OPT), ("example.org", 0)):
+            self.assertIn(udp(dns.query(name, kind)).rcode, (dns.NXDOMAIN, dns.NOTIMP))
+        self.assertEqual(self.asked, [])
+
+
 class Streams(Case):
     """TCP (RFC 7766)."""
 

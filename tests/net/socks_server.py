@@ -89,6 +89,8 @@ class Server:
 
     def __init__(self, path):
         self.requests = []
+        self.names = {}
+        self.resolver = lambda target, message: None
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(path)
         os.chmod(path, 0o666)
@@ -109,6 +111,31 @@ class Server:
                 raise EOFError
             data += piece
         return data
+
+    def _resolve(self, stream, command, target):
+        """Tor's RESOLVE and RESOLVE_PTR, by the table `names`: an address, a name, a code, or None for silence."""
+        found = self.names.get(target.lower(), 4)
+        if callable(found):
+            found = found()
+        if found is None:
+            time.sleep(30)
+        elif isinstance(found, int):
+            stream.sendall(struct.pack("!BBBB4sH", 5, found, 0, 0, b"\0\0\0\0", 0))
+        elif command == 0xF1:
+            stream.sendall(struct.pack("!BBBBB", 5, 0, 0, 3, len(found)) + found.encode("latin-1") + b"\0\0")
+        else:
+            family, kind = (socket.AF_INET6, 4) if ":" in found else (socket.AF_INET, 1)
+            stream.sendall(struct.pack("!BBBB", 5, 0, 0, kind) + socket.inet_pton(family, found) + b"\0\0")
+
+    def _serve_dns(self, stream, target):
+        """A resolver at `target`: `resolver` makes the answer to each message, or None to close."""
+        stream.sendall(struct.pack("!BBBB4sH", 5, 0, 0, 1, b"\0\0\0\0", 0))
+        message = self._exactly(stream, struct.unpack("!H", self._exactly(stream, 2))[0])
+        answer = self.resolver(target, message)
+        if answer is not None:
+            whole = struct.pack("!H", len(answer)) + answer
+            stream.sendall(whole[:1])
+            stream.sendall(whole[1:])
 
     def _serve(self, stream):
         with stream:
@@ -136,6 +163,12 @@ class Server:
             target = socket.inet_ntop(socket.AF_INET6, self._exactly(stream, 16))
         port = struct.unpack("!H", self._exactly(stream, 2))[0]
         self.requests.append((username, password, target, port))
+        if command in (0xF0, 0xF1):
+            self._resolve(stream, command, target)
+            return
+        if port == 53:
+            self._serve_dns(stream, target)
+            return
         service = SERVICES.get(port) if command == 1 else None
         code = 0 if service else 4 if port == 113 else 5
         stream.sendall(struct.pack("!BBBB4sH", 5, code, 0, 1, b"\0\0\0\0", 0))
