@@ -9,6 +9,8 @@ import configparser
 import pathlib
 import re
 import resource
+import shutil
+import subprocess
 import time
 
 import lab as labs
@@ -112,3 +114,77 @@ class Described(Gateway):
         self.lab.wait_for_link(self.lab.host, self.device, self.process)
         time.sleep(0.2)
         self.lab.give_to_workstation(self.device)
+
+
+class Slirp4netns(Gateway):
+    """slirp4netns, which opens plain sockets of the host."""
+
+    name = "slirp4netns"
+    program = "slirp4netns"
+
+    def start(self):
+        self.process = self.lab.start(self.lab.host, [
+            self.program, "--netns-type=path", f"--mtu={self.lab.mtu}", "--cidr=10.152.128.0/18", "--disable-dns",
+            f"/run/netns/{self.lab.workstation}", "tap0"])
+        self.lab.wait_for_link(self.lab.workstation, "tap0", self.process)
+        # It takes for itself the second address of the network.
+        labs.run("ip", "-n", self.lab.workstation, "addr", "add", "10.152.128.100/18", "dev", "tap0")
+        labs.run("ip", "-n", self.lab.workstation, "link", "set", "tap0", "mtu", str(self.lab.mtu), "up")
+        labs.run("ip", "-n", self.lab.workstation, "route", "add", "default", "via", "10.152.128.2", "dev", "tap0")
+
+
+class Pasta(Gateway):
+    """passt's pasta, which opens plain sockets of the host, too."""
+
+    name = "pasta"
+    program = "pasta"
+
+    def start(self):
+        # It is told the host's way out by the routing table, and there is none here.
+        for command in ("link add out0 type dummy", "addr add 192.0.2.1/24 dev out0", "link set out0 up",
+                        "route add default via 192.0.2.2 dev out0"):
+            labs.run("ip", "-n", self.lab.host, *command.split())
+        self.process = self.lab.start(self.lab.host, [
+            self.program, "--foreground", "--config-net", "--ipv4-only", "-m", str(self.lab.mtu), "-a",
+            labs.WORKSTATION, "-n", str(labs.PREFIX), "-g", labs.GATEWAY, "-t", "none", "-u", "none", "-T", "none",
+            "-U", "none", "-I", "pasta0", "--netns", f"/run/netns/{self.lab.workstation}", "--runas", "0"])
+        self.lab.wait_for_link(self.lab.workstation, "pasta0", self.process)
+        time.sleep(0.5)
+
+    def stop(self):
+        super().stop()
+        subprocess.run(["ip", "-n", self.lab.host, "link", "del", "out0"], check=False, capture_output=True)
+
+
+class Redsocks(Gateway):
+    """redsocks behind an nftables redirect of the host: the kernel's TCP, on both sides."""
+
+    name = "redsocks"
+    program = "redsocks"
+
+    def start(self):
+        config = self.lab.directory / "redsocks.conf"
+        config.write_text(f"base {{ log_debug = off; log_info = off; log = stderr; daemon = off; redirector = iptables; "
+                          f"rlimit_nofile = 20000; }}\n"
+                          f"redsocks {{ local_ip = 0.0.0.0; local_port = 12345; ip = 127.0.0.1; port = {labs.SOCKS_PORT};"
+                          f" type = socks5; listenq = 1024; }}\n", encoding="ascii")
+        for command in ("link add red0 type veth peer name near0", f"addr add {labs.GATEWAY}/{labs.PREFIX} dev red0",
+                        f"link set red0 mtu {self.lab.mtu} up"):
+            labs.run("ip", "-n", self.lab.host, *command.split())
+        labs.run("ip", "netns", "exec", self.lab.host, "nft",
+                 "table ip red { chain in { type nat hook prerouting priority dstnat; "
+                 "iifname red0 meta l4proto tcp redirect to :12345; }; }")
+        self.process = self.lab.start(self.lab.host, [self.program, "-c", str(config)])
+        time.sleep(0.3)
+        self.lab.give_to_workstation("near0")
+
+    def stop(self):
+        super().stop()
+        subprocess.run(["ip", "-n", self.lab.host, "link", "del", "red0"], check=False, capture_output=True)
+        subprocess.run(["ip", "netns", "exec", self.lab.host, "nft", "delete table ip red"], check=False,
+                       capture_output=True)
+
+
+def debian(lab):
+    """Those of Debian's that are installed."""
+    return [kind(lab) for kind in (Slirp4netns, Pasta, Redsocks) if shutil.which(kind.program)]

@@ -146,7 +146,7 @@ class Lab:
                         f"route add default via {GATEWAY} dev {device}"):
             run("ip", "-n", self.workstation, *command.split())
 
-    def client(self, *arguments):
-        """Run the client in the workstation; what it measured."""
-        return pairs(run("ip", "netns", "exec", self.workstation, str(self.programs / "client"), *arguments,
+    def client(self, *arguments, namespace=None):
+        """Run the client in the workstation, or elsewhere; what it measured."""
+        return pairs(run("ip", "netns", "exec", namespace or self.workstation, str(self.programs / "client"), *arguments,
                          *self.congestion))
