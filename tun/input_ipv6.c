@@ -7,6 +7,27 @@
 #include "tun/ndp.h"
 #include "tun/output.h"
 
+/* Who asks for a router gets an advertisement soon, with all others. It says nothing about who asked: nothing is bound. */
+static enum drop input_router_solicitation(struct tun *tun, const struct packet *packet, const struct frame *frame,
+                                           const struct icmp *icmp, uint64_t now)
+{
+    struct ndp_solicitation solicitation;
+    const struct ipaddr all_routers = ndp_all_routers();
+    if (!tun->ra.running)
+        return DROP_NDP_OTHER;
+    enum drop why = ndp_parse_router_solicitation(&solicitation, packet, icmp);
+    if (why != DROP_NONE)
+        return why;
+    if (!ipaddr_equal(&packet->dst, &all_routers) && !ipv6_is_gateway(&packet->dst, &tun->scope6))
+        return DROP_NDP_OTHER;
+    if (solicitation.has_source && !frame_mac_equal(solicitation.source, frame->src_mac))
+        return DROP_IP_SOURCE;
+    if (ipv6_is_gateway(&packet->src, &tun->scope6))
+        return DROP_IP_SOURCE;
+    ra_solicit(&tun->ra, now);
+    return DROP_NONE;
+}
+
 /* Solicitations for the gateway's own addresses are answered; the sender's address is bound, as if it had sent a packet.
  * (One who asks whether our address is taken has none yet.) All else that neighbours tell one another is not for us. */
 static enum drop input_ndp(struct tun *tun, const struct packet *packet, const struct frame *frame,
@@ -14,6 +35,8 @@ static enum drop input_ndp(struct tun *tun, const struct packet *packet, const s
 {
     struct ndp_solicitation solicitation;
     uint32_t host;
+    if (icmp->type == NDP_ROUTER_SOLICITATION)
+        return input_router_solicitation(tun, packet, frame, icmp, now);
     if (icmp->type != NDP_NEIGHBOUR_SOLICITATION)
         return DROP_NDP_OTHER;
     enum drop why = ndp_parse_solicitation(&solicitation, packet, icmp);

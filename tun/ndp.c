@@ -60,6 +60,17 @@ enum drop ndp_parse_solicitation(struct ndp_solicitation *solicitation, const st
     return DROP_NONE;
 }
 
+enum drop ndp_parse_router_solicitation(struct ndp_solicitation *solicitation, const struct packet *packet,
+                                        const struct icmp *icmp)
+{
+    if (icmp->code != 0 || packet->hop_limit != NDP_HOP_LIMIT)
+        return DROP_NDP_BAD;
+    *solicitation = (struct ndp_solicitation){.probe = ipv6_is_unspecified(&packet->src)};
+    if (!parse_options(solicitation, icmp->body) || (solicitation->probe && solicitation->has_source))
+        return DROP_NDP_BAD;
+    return DROP_NONE;
+}
+
 struct ipaddr ndp_solicited_node(const struct ipaddr *addr)
 {
     struct ipaddr group = {{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 0}};
@@ -70,6 +81,11 @@ struct ipaddr ndp_solicited_node(const struct ipaddr *addr)
 struct ipaddr ndp_all_nodes(void)
 {
     return (struct ipaddr){{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+}
+
+struct ipaddr ndp_all_routers(void)
+{
+    return (struct ipaddr){{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}};
 }
 
 void ndp_build_advertisement(uint8_t *at, const struct ipaddr *target, const uint8_t mac[FRAME_MAC_LEN],

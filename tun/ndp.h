@@ -37,11 +37,17 @@ bool ndp_is_message(const struct icmp *icmp);
 enum drop ndp_parse_solicitation(struct ndp_solicitation *solicitation, const struct packet *packet,
                                  const struct icmp *icmp);
 
+/* Check and parse a router solicitation (RFC 4861 6.1.1), whose checksum was right; it has no target. DROP_NONE, or
+ * DROP_NDP_BAD. */
+enum drop ndp_parse_router_solicitation(struct ndp_solicitation *solicitation, const struct packet *packet,
+                                        const struct icmp *icmp);
+
 /* The solicited-node multicast address of `addr` (RFC 4291 2.7.1). */
 struct ipaddr ndp_solicited_node(const struct ipaddr *addr);
 
-/* All nodes of the link, ff02::1. */
+/* All nodes of the link, ff02::1, and all routers, ff02::2. */
 struct ipaddr ndp_all_nodes(void);
+struct ipaddr ndp_all_routers(void);
 
 /* Write an advertisement of NDP_ADVERTISEMENT_LEN bytes at `at`: `target` is at `mac`, and it is a router. To go from
  * `target` to `dst`. */

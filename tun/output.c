@@ -286,10 +286,11 @@ int output_arp_reply(struct tun *tun, const struct arp *request)
     return send_arp(tun, request->sender_mac, &reply);
 }
 
+static const uint8_t all_nodes_mac[FRAME_MAC_LEN] = {0x33, 0x33, 0, 0, 0, 1}; /* RFC 2464 7 */
+
 int output_advertisement(struct tun *tun, const uint8_t mac[FRAME_MAC_LEN], const struct ipaddr *target,
                          const struct ipaddr *to)
 {
-    static const uint8_t all_nodes_mac[FRAME_MAC_LEN] = {0x33, 0x33, 0, 0, 0, 1};
     const struct ipaddr all_nodes = ndp_all_nodes();
     const struct envelope envelope = {
         .mac = to != NULL ? mac : all_nodes_mac,
@@ -302,6 +303,30 @@ int output_advertisement(struct tun *tun, const uint8_t mac[FRAME_MAC_LEN], cons
     uint8_t buffer[HEADROOM + NDP_ADVERTISEMENT_LEN];
     ndp_build_advertisement(buffer + HEADROOM, target, tun->config.mac, envelope.dst, to != NULL);
     return send_packet(tun, &envelope, buffer + HEADROOM, NDP_ADVERTISEMENT_LEN, &(struct bytes){0});
+}
+
+int output_router_advertisement(struct tun *tun, uint16_t lifetime)
+{
+    const struct ipaddr all_nodes = ndp_all_nodes();
+    struct ra_content content = {
+        .router = tun->config.link_local6,
+        .resolver = tun->config.address6,
+        .network = tun->config.network6,
+        .mtu = tun->config.mtu,
+        .lifetime = lifetime,
+    };
+    memcpy(content.mac, tun->config.mac, FRAME_MAC_LEN);
+    const struct envelope envelope = {
+        .mac = all_nodes_mac,
+        .src = &content.router,
+        .dst = &all_nodes,
+        .protocol = PACKET_ICMPV6,
+        .hop_limit = NDP_HOP_LIMIT,
+        .len = RA_LEN,
+    };
+    uint8_t buffer[HEADROOM + RA_LEN];
+    ra_build(buffer + HEADROOM, &content, &all_nodes);
+    return send_packet(tun, &envelope, buffer + HEADROOM, RA_LEN, &(struct bytes){0});
 }
 
 int output_announce(struct tun *tun)

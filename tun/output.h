@@ -39,6 +39,10 @@ int output_arp_reply(struct tun *tun, const struct arp *request);
 int output_advertisement(struct tun *tun, const uint8_t mac[FRAME_MAC_LEN], const struct ipaddr *target,
                          const struct ipaddr *to);
 
+/* Tell all nodes what the gateway is to them: the default router and resolver for `lifetime` seconds, or no longer (0). 0
+ * or negative errno. */
+int output_router_advertisement(struct tun *tun, uint16_t lifetime);
+
 /* Announce the gateway's addresses to the segment (RFC 5227 2.3, 4861 7.2.6), so that what remembers another MAC for it learns. To
  * be called when the link came up, twice, two seconds apart. 0 or negative errno. */
 int output_announce(struct tun *tun);

@@ -15,6 +15,7 @@
 #include "tun/input.h"
 #include "tun/ipv4.h"
 #include "tun/ipv6.h"
+#include "tun/output.h"
 
 #define MTU_MIN 576u /* RFC 791: what every host takes */
 #define MTU_MAX 65535u
@@ -55,7 +56,7 @@ static bool ipv6_makes_sense(const struct tun_config *config)
     const struct ipv6_scope scope = {.network = config->network6};
     return config->network6.len >= 8 && config->network6.len <= 126 && ipv6_is_host(&config->address6, &scope) &&
            (ipv6_is_unspecified(&config->link_local6) || ipv6_is_link_local(&config->link_local6)) &&
-           config->mtu >= IPV6_MTU_MIN;
+           config->mtu >= IPV6_MTU_MIN && !(config->ra && ipv6_is_unspecified(&config->link_local6));
 }
 
 int tun_init(struct tun *tun, const struct tun_config *config, const struct tun_ops *ops, void *ctx,
@@ -83,6 +84,31 @@ int tun_init(struct tun *tun, const struct tun_config *config, const struct tun_
 void tun_fini(struct tun *tun)
 {
     hosts_fini(&tun->hosts);
+}
+
+void tun_link_up(struct tun *tun, uint64_t now)
+{
+    output_announce(tun);
+    if (tun->config.ipv6 && tun->config.ra)
+        ra_start(&tun->ra, tun->config.secret, now);
+}
+
+void tun_link_down(struct tun *tun)
+{
+    if (tun->ra.running)
+        output_router_advertisement(tun, 0);
+    tun->ra.running = false;
+}
+
+void tun_advance(struct tun *tun, uint64_t now)
+{
+    if (ra_is_due(&tun->ra, now) && output_router_advertisement(tun, RA_LIFETIME) == 0)
+        tun->counters.router_adverts++;
+}
+
+bool tun_next_deadline(const struct tun *tun, uint64_t *at)
+{
+    return ra_next(&tun->ra, at);
 }
 
 bool tun_is_local(const struct tun *tun, const struct ipaddr *addr)

@@ -24,6 +24,7 @@
 #include "tun/frame.h"
 #include "tun/hosts.h"
 #include "tun/ipv6.h"
+#include "tun/ra.h"
 
 /* One UDP datagram, either way. */
 struct tun_udp {
@@ -58,6 +59,7 @@ struct tun_config {
     struct ipaddr address6;     /* the gateway's own IPv6 address */
     struct ipnet network6;      /* the workstation network, IPv6: len is 8 to 126 */
     struct ipaddr link_local6;  /* an address of fe80::/10 that is the gateway's too; all zero: none */
+    bool ra;                    /* advertise the gateway as router and resolver; needs link_local6 */
     uint32_t mtu;               /* of the link, bytes of IP packet: 576 (1280 with IPv6) to 65535 */
     unsigned offload;           /* enum device_offload, as the device has it */
     uint32_t max_hosts;         /* workstation addresses in all; not above tcp_config.max_hosts */
@@ -73,6 +75,7 @@ struct tun_counters {
     uint64_t frames_out;  /* taken by the link; a super-frame counts once */
     uint64_t bytes_out;   /* of these, without offload header */
     uint64_t arp_replies; /* and neighbour advertisements */
+    uint64_t router_adverts;
     uint64_t echo_replies;
     uint64_t udp_in; /* datagrams given to the callback */
 };
@@ -84,7 +87,8 @@ struct tun {
     struct tcp_engine *engine; /* borrowed */
     struct hosts hosts;
     struct ipv6_scope scope6; /* the configuration's IPv6 addresses, as tun/ipv6.h wants them */
-    uint64_t now;             /* of the frame being looked at, microseconds */
+    struct ra_schedule ra;
+    uint64_t now; /* of the frame being looked at, microseconds */
     struct tun_counters counters;
     struct drops drops;
 };
@@ -95,6 +99,16 @@ int tun_init(struct tun *tun, const struct tun_config *config, const struct tun_
              struct tcp_engine *engine);
 
 void tun_fini(struct tun *tun);
+
+/* The link came up: the gateway's addresses are announced (output_announce()), and advertising begins if it is to. */
+void tun_link_up(struct tun *tun, uint64_t now);
+
+/* Before the gateway goes: say that it is no router any more (RFC 4861 6.2.5). */
+void tun_link_down(struct tun *tun);
+
+/* Send what is due by itself. When to call this next, in *at (microseconds); false if never. */
+void tun_advance(struct tun *tun, uint64_t now);
+bool tun_next_deadline(const struct tun *tun, uint64_t *at);
 
 /* True if `addr` is of the workstation network or of its link: what is there is never to be reached from anywhere else. */
 bool tun_is_local(const struct tun *tun, const struct ipaddr *addr);

@@ -53,6 +53,7 @@ struct channel_gateway_config {
     char socket_name[CONFIG_SOCKET_MAX];      /* of the SOCKS socket in there */
     struct ipnet network;                     /* as the fields of struct config from here on */
     struct ipnet network6;
+    bool ra;
     uint32_t mtu;
     uint8_t mac[6];
     unsigned offload; /* enum device_offload, or'ed: what the TAP does */

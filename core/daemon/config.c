@@ -92,6 +92,7 @@ static const struct key keys[] = {
     {"workstation", "bridge",  KEY_DEVICE,  FIELD(bridge)},
     {"workstation", "address", KEY_NETWORK, FIELD(network), .fallback = "10.152.152.10/18"},
     {"workstation", "address6", KEY_NETWORK6, FIELD(network6), .none = "none"},
+    {"workstation", "ra", KEY_BOOLEAN, FIELD(ra), .fallback = "no"},
     {"workstation", "mtu",     KEY_NUMBER,  FIELD(mtu), .min = 576, .max = 65520, .fallback = "1500"},
     {"workstation", "mac",     KEY_MAC,     FIELD(mac)},
     {"workstation", "offload", KEY_BOOLEAN, FIELD(offload), .fallback = "yes"},
@@ -407,6 +408,10 @@ static void check_ipv6(struct reader *r)
                "fd19:c33d:88bc::10/64");
     else if (used != NULL && c->mtu < 1280)
         refuse(r, line, "workstation.address6: IPv6 needs a link with workstation.mtu of 1280 at least");
+
+    if (used == NULL && c->ra)
+        refuse(r, line_of(r, "workstation", "ra"),
+               "workstation.ra: there is nothing to advertise without workstation.address6; add it, or write no");
 
     line = line_of(r, "dns", "virtual6");
     const char *why = c->virtual_net6.len != 0 ? dns_virtual_range_error(&c->virtual_net6, used) : NULL;

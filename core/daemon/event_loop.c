@@ -106,7 +106,7 @@ static bool take_message(struct event_loop *loop, const struct channel_message *
 {
     switch (message->type) {
     case CHANNEL_LINK_UP:
-        output_announce(&loop->gateway->tun);
+        tun_link_up(&loop->gateway->tun, event_loop_now());
         uv_timer_start(&loop->announce, on_announce, ANNOUNCE_AGAIN_MS, 0);
         return true;
     case CHANNEL_TOR_STATE:

@@ -379,6 +379,7 @@ static int init_tun(struct gateway *g)
         config.ipv6 = true;
         config.address6 = c->network6.addr;
         config.network6 = c->network6;
+        config.ra = c->ra;
         config.link_local6 = ipv6_link_local_of(&c->network6.addr);
     }
     return tun_init(&g->tun, &config, &ops, g, g->engine);
@@ -480,6 +481,7 @@ int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
         for (int i = 0; i < frames; i++)
             tun_input(&g->tun, g->receive.frame[i], now);
     }
+    tun_advance(&g->tun, now);
     int n = socks_upstream_dispatch(g->upstream, UPSTREAM_EVENTS, now);
     if (n < 0)
         return n;
@@ -497,14 +499,15 @@ int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
 
 bool gateway_next_deadline(const struct gateway *g, uint64_t *at)
 {
-    uint64_t each[3];
-    const bool waits[3] = {
+    uint64_t each[4];
+    const bool waits[4] = {
         tcp_next_deadline(g->engine, &each[0]),
         socks_upstream_next(g->upstream, &each[1]),
         dns_service_next(g->dns_service, &each[2]),
+        tun_next_deadline(&g->tun, &each[3]),
     };
     bool any = false;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         if (waits[i] && (!any || each[i] < *at))
             *at = each[i];
         any = any || waits[i];
@@ -515,6 +518,7 @@ bool gateway_next_deadline(const struct gateway *g, uint64_t *at)
 void gateway_stop(struct gateway *g, uint64_t now)
 {
     g->now = now;
+    tun_link_down(&g->tun);
     tcp_engine_reset_all(g->engine, now);
     for (int i = 0; i < 64 && tcp_flush(g->engine, now); i++)
         ;

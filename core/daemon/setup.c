@@ -144,6 +144,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->best_effort = c->hardening == CONFIG_HARDENING_BEST_EFFORT;
     out->network = c->network;
     out->network6 = c->network6;
+    out->ra = c->ra;
     out->mtu = c->mtu;
     memcpy(out->mac, c->mac, sizeof(out->mac));
     out->offload = w->device.offload;

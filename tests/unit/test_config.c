@@ -73,6 +73,7 @@ static const struct {
      {"fd19:c33d:88bc::10", "fd19:c33d:88bc::10/", "fd19:c33d:88bc::10/129", "fd19:c33d:88bc::10/64x", "fd19::/64",
       "10.152.152.10/18", "::ffff:10.1.1.1/120", "fe80::1/64", "ff02::1/64", "::1/64", "fd00::1/15",
       "fd00::1/127"}},
+    {"workstation", "ra", {"no"}, {"true", "on", "yes"}},
     {"workstation",
      "mtu",
      {"576", "1500", "9000", "65520"},
@@ -398,6 +399,14 @@ static void the_virtual_range6_must_not_overlap_the_workstation_network(void **s
                    "dns.virtual6: ");
 }
 
+static void advertisements_need_an_address(void **state)
+{
+    (void)state;
+    expect_refused("[workstation]\n\nra = yes\n", 3, "workstation.ra: ");
+    assert_int_equal(load("[workstation]\nra = yes\naddress6 = fd19:c33d:88bc::10/64\n"), 0);
+    assert_true(config.ra);
+}
+
 static void ipv6_needs_a_link_that_carries_it(void **state)
 {
     (void)state;
@@ -475,6 +484,7 @@ int main(void)
         cmocka_unit_test(the_virtual_range_must_not_overlap_the_workstation_network),
         cmocka_unit_test(there_is_no_ipv6_unless_it_is_configured),
         cmocka_unit_test(the_virtual_range6_must_not_overlap_the_workstation_network),
+        cmocka_unit_test(advertisements_need_an_address),
         cmocka_unit_test(ipv6_needs_a_link_that_carries_it),
         cmocka_unit_test(a_data_directory_must_leave_room_for_the_socket_in_it),
         cmocka_unit_test(the_share_of_a_workstation_follows_the_whole),
