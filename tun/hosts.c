@@ -21,6 +21,8 @@
 #include <string.h>
 
 #define MAX_HOSTS 65535u
+#define TELL_INTERVAL 20000u /* microseconds */
+#define TELL_BURST 100u
 #define EVICTION_STEPS 16u /* slots looked at when the table is full */
 
 int hosts_init(struct hosts *hosts, const struct hosts_config *config, const struct hosts_ops *ops, void *ctx)
@@ -257,6 +259,19 @@ bool hosts_is_bound(const struct hosts *hosts, const struct ipaddr *addr, const 
 {
     const struct host *host = find(hosts, addr);
     return host != NULL && owns(host, mac);
+}
+
+bool hosts_may_be_told(struct hosts *hosts, uint32_t number, uint64_t now)
+{
+    const struct host *host = hosts_at(hosts, number);
+    if (host == NULL)
+        return false;
+    struct station *station = &hosts->station[host->station];
+    uint64_t told = station->told > now ? station->told : now;
+    if (told - now > (uint64_t)TELL_INTERVAL * (TELL_BURST - 1))
+        return false;
+    station->told = told + TELL_INTERVAL;
+    return true;
 }
 
 const struct host *hosts_at(const struct hosts *hosts, uint32_t number)

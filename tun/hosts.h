@@ -53,6 +53,7 @@ struct station {
     uint32_t first; /* of its bindings, + 1; 0 = this number is free */
     uint32_t next;  /* next of the same hash of mac, or next that is free, + 1; 0 at the end */
     uint32_t held;  /* bindings */
+    uint64_t told;  /* hosts_may_be_told(): when all it was told would have been, at an even rate, microseconds */
     uint8_t mac[FRAME_MAC_LEN];
 };
 
@@ -93,6 +94,10 @@ enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8
 
 /* True if `addr` is bound to `mac`. Changes nothing. */
 bool hosts_is_bound(const struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN]);
+
+/* May the workstation with this number be told one more thing that it did not ask for? Its station's allowance: 50 a
+ * second, 100 at once (RFC 1812 4.3.2.8, 4443 2.4 f). */
+bool hosts_may_be_told(struct hosts *hosts, uint32_t number, uint64_t now);
 
 /* The binding with this number, or NULL if there is none. Good until the next hosts_bind(). */
 const struct host *hosts_at(const struct hosts *hosts, uint32_t number);

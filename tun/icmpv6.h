@@ -17,6 +17,7 @@
 enum icmpv6_type {
     ICMPV6_UNREACHABLE = 1,
     ICMPV6_TOO_BIG = 2,
+    ICMPV6_PARAMETER = 4,
     ICMPV6_ECHO_REQUEST = 128,
     ICMPV6_ECHO_REPLY = 129,
 };

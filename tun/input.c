@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tun/input.h"
 
+enum drop input_refuse(struct tun *tun, const struct packet *packet, uint32_t host, enum output_refusal how,
+                       enum drop why)
+{
+    if (tun->config.reject && hosts_may_be_told(&tun->hosts, host, tun->now) &&
+        output_refusal(tun, host, packet, how) == 0)
+        tun->counters.rejects++;
+    return why;
+}
+
 enum drop input_tcp(struct tun *tun, const struct packet *packet, const struct frame *frame, uint32_t host,
                     uint64_t now)
 {
@@ -35,7 +44,8 @@ enum drop input_udp(struct tun *tun, const struct packet *packet, const struct f
         .station = hosts_at(&tun->hosts, host)->station,
         .payload = datagram.data,
     };
-    return tun->ops.udp(tun->ctx, &udp);
+    why = tun->ops.udp(tun->ctx, &udp);
+    return why == DROP_UDP ? input_refuse(tun, packet, host, OUTPUT_REFUSAL_PORT, why) : why;
 }
 
 /* It is believed only from whom the segment was for, or from a router that owns that address on this link, and only about

@@ -10,6 +10,7 @@
 
 #include "base/drop.h"
 #include "tun/icmp.h"
+#include "tun/output.h"
 #include "tun/packet.h"
 #include "tun/tun.h"
 
@@ -21,6 +22,11 @@ enum drop input_ipv6(struct tun *tun, const struct frame *frame, uint64_t now);
 enum drop input_tcp(struct tun *tun, const struct packet *packet, const struct frame *frame, uint32_t host,
                     uint64_t now);
 enum drop input_udp(struct tun *tun, const struct packet *packet, const struct frame *frame, uint32_t host);
+
+/* A packet of the workstation `host` is dropped: tell it, if that is wanted and its allowance is not used up. Not for
+ * packets to a group: those end before their sender is bound. Returns what is to be returned in the packet's case. */
+enum drop input_refuse(struct tun *tun, const struct packet *packet, uint32_t host, enum output_refusal how,
+                       enum drop why);
 
 /* "Fragmentation needed" or "packet too big" about a segment of ours (RFC 1191 4, 8201 4): to the engine. */
 enum drop input_too_big(struct tun *tun, const struct packet *packet, const struct frame *frame,

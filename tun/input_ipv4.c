@@ -20,8 +20,10 @@ static enum drop input_icmp(struct tun *tun, const struct packet *packet, const 
         return icmp_parse_quote(&quote, icmp.body)
                    ? input_too_big(tun, packet, frame, &quote, icmp.rest & 0xffff, now)
                    : DROP_ICMP;
-    if (icmp.type != ICMP_ECHO_REQUEST || icmp.code != 0 || !ipaddr_equal(&packet->dst, &tun->config.address))
+    if (icmp.type != ICMP_ECHO_REQUEST || icmp.code != 0)
         return DROP_ICMP;
+    if (!ipaddr_equal(&packet->dst, &tun->config.address))
+        return input_refuse(tun, packet, host, OUTPUT_REFUSAL_PROHIBITED, DROP_ICMP);
     if (output_echo_reply(tun, host, packet, &icmp) == -EMSGSIZE)
         return DROP_ICMP;
     tun->counters.echo_replies++;
@@ -50,7 +52,7 @@ enum drop input_ipv4(struct tun *tun, const struct frame *frame, uint64_t now)
     case PACKET_ICMP:
         return input_icmp(tun, &packet, frame, host, now);
     default:
-        return DROP_IP_PROTOCOL;
+        return input_refuse(tun, &packet, host, OUTPUT_REFUSAL_PROTOCOL, DROP_IP_PROTOCOL);
     }
 }
 

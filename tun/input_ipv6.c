@@ -68,8 +68,10 @@ static enum drop input_icmpv6(struct tun *tun, const struct packet *packet, cons
     struct icmp_quote quote;
     if (icmp->type == ICMPV6_TOO_BIG && icmpv6_parse_quote(&quote, icmp->body))
         return input_too_big(tun, packet, frame, &quote, icmp->rest, now);
-    if (icmp->type != ICMPV6_ECHO_REQUEST || icmp->code != 0 || !ipv6_is_gateway(&packet->dst, &tun->scope6))
+    if (icmp->type != ICMPV6_ECHO_REQUEST || icmp->code != 0)
         return DROP_ICMP;
+    if (!ipv6_is_gateway(&packet->dst, &tun->scope6))
+        return input_refuse(tun, packet, host, OUTPUT_REFUSAL_PROHIBITED, DROP_ICMP);
     if (output_echo_reply(tun, host, packet, icmp) == -EMSGSIZE)
         return DROP_ICMP;
     tun->counters.echo_replies++;
@@ -112,7 +114,9 @@ enum drop input_ipv6(struct tun *tun, const struct frame *frame, uint64_t now)
         return input_udp(tun, &packet, frame, host);
     case PACKET_ICMPV6:
         return input_icmpv6(tun, &packet, frame, &icmp, host, now);
-    default:
+    case PACKET_NOTHING:
         return DROP_IP_PROTOCOL;
+    default:
+        return input_refuse(tun, &packet, host, OUTPUT_REFUSAL_PROTOCOL, DROP_IP_PROTOCOL);
     }
 }

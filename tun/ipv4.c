@@ -70,6 +70,7 @@ enum drop ipv4_parse(struct packet *packet, struct bytes raw)
     packet->src = ipaddr_v4(p + 12);
     packet->dst = ipaddr_v4(p + 16);
     packet->header_len = (uint16_t)header_len;
+    packet->protocol_at = 9;
     packet->protocol = p[9];
     packet->hop_limit = p[8];
     packet->congested = (p[1] & ECN_MASK) == ECN_CE;

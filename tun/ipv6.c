@@ -63,6 +63,7 @@ enum drop ipv6_parse(struct packet *packet, struct bytes raw)
 
     struct bytes b = bytes_of(p + IPV6_HEADER_LEN, len);
     uint8_t protocol = p[6];
+    const uint8_t *protocol_at = p + 6;
     for (unsigned i = 0;; i++) {
         if (protocol == EXTENSION_FRAGMENT)
             return DROP_IP_FRAGMENT;
@@ -70,6 +71,7 @@ enum drop ipv6_parse(struct packet *packet, struct bytes raw)
             break;
         if (i == EXTENSIONS_MAX || (protocol == EXTENSION_HOP_BY_HOP && i != 0))
             return DROP_IP_OPTIONS;
+        protocol_at = b.at;
         enum drop why = skip_extension(&b, protocol, &protocol);
         if (why != DROP_NONE)
             return why;
@@ -78,6 +80,7 @@ enum drop ipv6_parse(struct packet *packet, struct bytes raw)
     packet->src = ipaddr_v6(p + 8);
     packet->dst = ipaddr_v6(p + 24);
     packet->header_len = (uint16_t)(b.at - p);
+    packet->protocol_at = (uint16_t)(protocol_at - p);
     packet->protocol = protocol;
     packet->hop_limit = p[7];
     packet->congested = ((p[1] >> 4) & ECN_MASK) == ECN_CE;

@@ -206,6 +206,50 @@ void output_unreachable(struct tun *tun, const struct tcp_tuple *tuple, uint32_t
     send_packet(tun, &envelope, message, envelope.len, &(struct bytes){0});
 }
 
+/* Bytes of an error that no path has trouble with: RFC 1812 4.3.2.3, RFC 4443 2.4 c. */
+#define ERROR4_MAX 576u
+#define ERROR6_MAX IPV6_MTU_MIN
+
+int output_refusal(struct tun *tun, uint32_t number, const struct packet *packet, enum output_refusal why)
+{
+    static const uint8_t codes4[] = {
+        [OUTPUT_REFUSAL_PORT] = ICMP_CODE_PORT,
+        [OUTPUT_REFUSAL_PROTOCOL] = ICMP_CODE_PROTOCOL,
+        [OUTPUT_REFUSAL_PROHIBITED] = ICMP_CODE_PROHIBITED,
+    };
+    static const uint8_t codes6[] = {
+        [OUTPUT_REFUSAL_PORT] = ICMPV6_CODE_PORT,
+        [OUTPUT_REFUSAL_PROTOCOL] = 1, /* of a parameter problem: unrecognized next header */
+        [OUTPUT_REFUSAL_PROHIBITED] = ICMPV6_CODE_PROHIBITED,
+    };
+    const struct host *host = host_for(tun, number, &packet->src);
+    if (host == NULL)
+        return -EHOSTUNREACH;
+    bool v4 = ipaddr_is_v4(&packet->src);
+    struct bytes quote = packet_whole(packet);
+    size_t room = (v4 ? ERROR4_MAX - IPV4_HEADER_LEN : ERROR6_MAX - IPV6_HEADER_LEN) - ICMP_HEADER_LEN;
+    quote.left = quote.left < room ? quote.left : room;
+
+    const struct envelope envelope = {
+        .mac = host->mac,
+        .src = v4 ? &tun->config.address : &tun->config.address6,
+        .dst = &packet->src,
+        .protocol = v4 ? PACKET_ICMP : PACKET_ICMPV6,
+        .hop_limit = HOP_LIMIT,
+        .len = (uint32_t)(ICMP_HEADER_LEN + quote.left),
+    };
+    uint8_t buffer[HEADROOM + ICMP_HEADER_LEN];
+    uint8_t *header = buffer + HEADROOM;
+    if (v4) {
+        icmp_build(header, ICMP_UNREACHABLE, codes4[why], 0, quote.at, quote.left);
+    } else {
+        bool parameter = why == OUTPUT_REFUSAL_PROTOCOL;
+        icmpv6_build(header, envelope.src, envelope.dst, parameter ? ICMPV6_PARAMETER : ICMPV6_UNREACHABLE,
+                     codes6[why], parameter ? packet->protocol_at : 0, quote.at, quote.left);
+    }
+    return send_packet(tun, &envelope, header, ICMP_HEADER_LEN, &quote);
+}
+
 int output_udp(struct tun *tun, const struct tun_udp *udp)
 {
     const struct host *host = host_for(tun, udp->host, &udp->dst);

@@ -25,6 +25,17 @@ int output_segment(struct tun *tun, struct tcp_out *out);
 void output_unreachable(struct tun *tun, const struct tcp_tuple *tuple, uint32_t host, enum tcp_refusal why,
                         const uint8_t tcp_header[8]);
 
+/* Why a packet is refused. */
+enum output_refusal {
+    OUTPUT_REFUSAL_PORT,       /* nobody answers at that port */
+    OUTPUT_REFUSAL_PROTOCOL,   /* nor with that protocol */
+    OUTPUT_REFUSAL_PROHIBITED, /* it is not let through */
+};
+
+/* Tell the workstation `host` that its packet was refused, quoting as much of it as fits (RFC 1812 4.3.2.3, 4443 2.4 c).
+ * Whether a packet may be answered like that is for the caller to judge. 0 or negative errno. */
+int output_refusal(struct tun *tun, uint32_t host, const struct packet *packet, enum output_refusal why);
+
 /* Send a datagram to the workstation udp->host, whose address must be udp->dst; udp->src is whatever address was
  * asked. 0, -EHOSTUNREACH as above, -EMSGSIZE if it does not fit the MTU (we never fragment), else what `send` said. */
 int output_udp(struct tun *tun, const struct tun_udp *udp);

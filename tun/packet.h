@@ -17,16 +17,24 @@ enum packet_protocol {
     PACKET_TCP = 6,
     PACKET_UDP = 17,
     PACKET_ICMPV6 = 58,
+    PACKET_NOTHING = 59, /* IPv6: no payload (RFC 8200 4.7) */
 };
 
 struct packet {
     struct ipaddr src, dst;
     uint16_t header_len;  /* of the IP header with its options or extensions: where the payload begins */
+    uint16_t protocol_at; /* where the IP header says which protocol the payload is: bytes from its beginning */
     uint8_t protocol;     /* enum packet_protocol, or anything else */
     uint8_t hop_limit;    /* TTL, in IPv4's words */
     bool congested;       /* marked CE (RFC 3168) */
     struct bytes payload; /* as long as the IP header says, link padding cut off */
 };
+
+/* All of the packet from its IP header on. */
+static inline struct bytes packet_whole(const struct packet *packet)
+{
+    return bytes_of(packet->payload.at - packet->header_len, packet->header_len + packet->payload.left);
+}
 
 /* Check that the payload is a TCP segment as far as lengths, offload header and checksum go. DROP_NONE, or
  * DROP_FRAME_OFFLOAD, DROP_TCP_BAD, DROP_TCP_CHECKSUM. A checksum that the offload header calls partial or valid is

@@ -60,6 +60,7 @@ struct tun_config {
     struct ipnet network6;      /* the workstation network, IPv6: len is 8 to 126 */
     struct ipaddr link_local6;  /* an address of fe80::/10 that is the gateway's too; all zero: none */
     bool ra;                    /* advertise the gateway as router and resolver; needs link_local6 */
+    bool reject;                /* tell a workstation by ICMP what was dropped, where it could do something else */
     uint32_t mtu;               /* of the link, bytes of IP packet: 576 (1280 with IPv6) to 65535 */
     unsigned offload;           /* enum device_offload, as the device has it */
     uint32_t max_hosts;         /* workstation addresses in all; not above tcp_config.max_hosts */
@@ -76,6 +77,7 @@ struct tun_counters {
     uint64_t bytes_out;   /* of these, without offload header */
     uint64_t arp_replies; /* and neighbour advertisements */
     uint64_t router_adverts;
+    uint64_t rejects; /* ICMP errors about what was dropped */
     uint64_t echo_replies;
     uint64_t udp_in; /* datagrams given to the callback */
 };

@@ -54,6 +54,7 @@ struct channel_gateway_config {
     struct ipnet network;                     /* as the fields of struct config from here on */
     struct ipnet network6;
     bool ra;
+    bool reject;
     uint32_t mtu;
     uint8_t mac[6];
     unsigned offload; /* enum device_offload, or'ed: what the TAP does */

@@ -93,6 +93,7 @@ static const struct key keys[] = {
     {"workstation", "address", KEY_NETWORK, FIELD(network), .fallback = "10.152.152.10/18"},
     {"workstation", "address6", KEY_NETWORK6, FIELD(network6), .none = "none"},
     {"workstation", "ra", KEY_BOOLEAN, FIELD(ra), .fallback = "no"},
+    {"workstation", "reject", KEY_BOOLEAN, FIELD(reject), .fallback = "no"},
     {"workstation", "mtu",     KEY_NUMBER,  FIELD(mtu), .min = 576, .max = 65520, .fallback = "1500"},
     {"workstation", "mac",     KEY_MAC,     FIELD(mac)},
     {"workstation", "offload", KEY_BOOLEAN, FIELD(offload), .fallback = "yes"},

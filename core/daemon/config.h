@@ -54,6 +54,7 @@ struct config {
     struct ipnet network;  /* the gateway's own address with the length of the network it lies in */
     struct ipnet network6; /* the same for IPv6; len 0: none, IPv6 is dropped */
     bool ra;               /* send router advertisements */
+    bool reject;           /* tell workstations what is dropped */
     uint32_t mtu;          /* bytes of an IP packet on the TAP */
     uint8_t mac[6];        /* the gateway's own, or zeros: drawn at start */
     bool offload;          /* checksum and segmentation offload on the TAP */

@@ -365,6 +365,7 @@ static int init_tun(struct gateway *g)
     struct tun_config config = {
         .address = c->network.addr,
         .network = c->network,
+        .reject = c->reject,
         .mtu = c->mtu,
         .offload = c->offload,
         .max_hosts = c->workstations,

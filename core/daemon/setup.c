@@ -145,6 +145,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->network = c->network;
     out->network6 = c->network6;
     out->ra = c->ra;
+    out->reject = c->reject;
     out->mtu = c->mtu;
     memcpy(out->mac, c->mac, sizeof(out->mac));
     out->offload = w->device.offload;

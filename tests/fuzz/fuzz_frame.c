@@ -112,6 +112,8 @@ static int send_frame(void *ctx, const struct iovec *iov, int count)
 
 static enum drop answer_udp(void *ctx, const struct tun_udp *udp)
 {
+    if (udp->dst_port == 443)
+        return DROP_UDP;
     struct tun_udp answer = *udp;
     answer.src = udp->dst;
     answer.dst = udp->src;
@@ -135,6 +137,9 @@ static const struct tun_config tun_config = {
     .ipv6 = true,
     .address6 = {{0xfd, 0x19, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10}},
     .network6 = {.addr = {{0xfd, 0x19}}, .len = 64},
+    .link_local6 = {{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10}},
+    .ra = true,
+    .reject = true,
     .mtu = 1500,
     .offload = DEVICE_OFFLOAD_CSUM | DEVICE_OFFLOAD_TSO4 | DEVICE_OFFLOAD_TSO6,
     .max_hosts = 8,
@@ -249,6 +254,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world.engine = tcp_engine_init(memory, &tcp_config, &tcp_ops, &world, world.now);
     if (tun_init(&world.tun, &tun_config, &tun_ops, &world, world.engine) != 0)
         abort();
+    tun_link_up(&world.tun, world.now);
 
     while (input.left > 0) {
         unsigned flags = bytes_u8(&input);
@@ -278,6 +284,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (flags & RECORD_TIME) {
             world.now += 1000000;
             tcp_advance(world.engine, world.now);
+            tun_advance(&world.tun, world.now);
             end_turn(&world);
         }
     }

@@ -45,6 +45,29 @@ def enter_namespace(name):
             raise OSError(ctypes.get_errno(), "setns")
 
 
+def inside(namespace, function, *arguments):
+    """Call a function in a forked child in a namespace; its result comes back as JSON."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        answer = {"error": "no answer"}
+        try:
+            enter_namespace(namespace)
+            answer = {"result": function(*arguments)}
+        except BaseException as error:  # pylint: disable=broad-except
+            answer = {"error": repr(error)}
+        finally:
+            os.write(theirs, json.dumps(answer).encode())
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as pipe:
+        answer = json.loads(pipe.read())
+    os.waitpid(pid, 0)
+    if "error" in answer:
+        raise AssertionError(answer["error"])
+    return answer["result"]
+
+
 def is_alive(pid):
     """Whoever is init here may take a while to collect it: a zombie is dead."""
     try:
@@ -60,7 +83,7 @@ def counters_of(line):
 class Gateway:
     """`cloister run` with its TAP in the workstation's namespace."""
 
-    def __init__(self, directory, extra=""):
+    def __init__(self, directory, extra="", attach=True):
         self.directory = directory
         self.namespace = f"cloister-ws-{os.getpid()}"
         (directory / "socks").mkdir(exist_ok=True)
@@ -76,6 +99,10 @@ class Gateway:
         with open(self.log_path, "w", encoding="ascii") as log:
             self.process = subprocess.Popen([CLOISTER, "run", "--config", str(config)], stderr=log)
         self.wait_for("event=ready")
+        if attach:
+            self.attach()
+
+    def attach(self):
         run("ip", "netns", "add", self.namespace)
         run("ip", "link", "set", "cloister0", "netns", self.namespace)
         for command in ("link set lo up", f"addr add {WORKSTATION}/18 dev cloister0", "link set cloister0 up",
@@ -115,26 +142,7 @@ class Gateway:
                               capture_output=True, timeout=40, **options)
 
     def inside(self, function, *arguments):
-        """Call a function in a forked child in the workstation's namespace; its result comes back as JSON."""
-        ours, theirs = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            answer = {"error": "no answer"}
-            try:
-                enter_namespace(self.namespace)
-                answer = {"result": function(*arguments)}
-            except BaseException as error:  # pylint: disable=broad-except
-                answer = {"error": repr(error)}
-            finally:
-                os.write(theirs, json.dumps(answer).encode())
-                os._exit(0)
-        os.close(theirs)
-        with os.fdopen(ours, "rb") as pipe:
-            answer = json.loads(pipe.read())
-        os.waitpid(pid, 0)
-        if "error" in answer:
-            raise AssertionError(answer["error"])
-        return answer["result"]
+        return inside(self.namespace, function, *arguments)
 
     def close(self):
         if self.process.poll() is None:

@@ -73,6 +73,7 @@ static const struct {
      {"fd19:c33d:88bc::10", "fd19:c33d:88bc::10/", "fd19:c33d:88bc::10/129", "fd19:c33d:88bc::10/64x", "fd19::/64",
       "10.152.152.10/18", "::ffff:10.1.1.1/120", "fe80::1/64", "ff02::1/64", "::1/64", "fd00::1/15",
       "fd00::1/127"}},
+    {"workstation", "reject", {"yes", "no"}, {"true", "on"}},
     {"workstation", "ra", {"no"}, {"true", "on", "yes"}},
     {"workstation",
      "mtu",
