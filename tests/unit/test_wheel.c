@@ -256,9 +256,8 @@ static void random_use_agrees_with_a_model(void **state)
 static void a_timer_beyond_the_reach_strikes_early_and_not_late(void **state)
 {
     (void)state;
-    struct wheel_timer timers[1] = {{0}};
-    struct wheel wheel;
-    wheel_init(&wheel, timers, sizeof(timers[0]), 1000);
+    struct wheel_timer timer = {0};
+    wheel_init(&wheel, &timer, sizeof(timer), 1000);
     wheel_set(&wheel, 1, 1000 + WHEEL_MAX + 5000);
     assert_int_equal(wheel_expire(&wheel, 1000 + WHEEL_MAX - 1), 0);
     assert_int_equal(wheel_expire(&wheel, 1000 + WHEEL_MAX), 1);
