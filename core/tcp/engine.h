@@ -96,7 +96,8 @@ struct tcp_ops {
 
     /* Write gathered bytes upstream, without waiting. Returns the bytes taken (0 to all) or negative errno (the
      * stream can take no more, ever; -EAGAIN is said by returning 0). *room is set to how many bytes more a write could
-     * take now. After a short write the upstream calls tcp_upstream_writable() when there is room again. */
+     * take now. After a short write, and after one that left little room, the upstream calls tcp_upstream_writable()
+     * when there is room again: nothing else reopens a window. */
     ssize_t (*write)(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count, size_t *room);
 
     /* Read from upstream into iov, without waiting. Returns bytes, 0 at the end of the stream, -EAGAIN if there is
