@@ -141,6 +141,8 @@ struct tcp_engine *tcp_engine_init(void *memory, const struct tcp_config *config
 
 void engine_clock(struct tcp_engine *e, uint64_t now)
 {
+    if (now == e->now)
+        return;
     e->now = now;
     e->now_ms = (uint32_t)(now / 1000);
     /* While no timer is set nobody calls tcp_advance(), perhaps for weeks, and the next timer is set before it is. */
@@ -158,7 +160,7 @@ void tcp_advance(struct tcp_engine *e, uint64_t now)
 bool tcp_flush(struct tcp_engine *e, uint64_t now)
 {
     engine_clock(e, now);
-    for (uint32_t k = 0; k < GATHER_SLOTS; k++)
+    for (uint32_t k = 0; e->gathers > 0 && k < GATHER_SLOTS; k++)
         if (e->gather[k].flow != 0)
             receive_flush(e, flow_at(e, e->gather[k].flow));
 

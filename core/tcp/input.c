@@ -223,6 +223,7 @@ void tcp_input(struct tcp_engine *e, const struct tcp_in *in, uint64_t now)
         no_flow(e, in, &s);
         return;
     }
+    e->found = flow_index(e, f);
     if (f->host != in->host) {
         drop_count(&e->drops, DROP_IP_SOURCE);
         return;

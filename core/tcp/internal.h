@@ -70,6 +70,7 @@ struct tcp_engine {
     uint32_t *generation; /* of slot i at [i - 1]; outlives the slot's page */
     uint32_t *buckets;    /* hash table: first flow of each bucket */
     uint32_t bucket_mask;
+    uint32_t found; /* flow of the last segment, tried first: they come in runs; 0 = none */
     struct chunks chunks;
     struct pool boards;
     struct host_use *hosts;
@@ -78,6 +79,7 @@ struct tcp_engine {
     uint32_t list_first, list_last;           /* the turn's list */
     uint32_t time_wait_first, time_wait_last; /* oldest first; linked by snd_head (next) and snd_tail (previous) */
     struct gather gather[GATHER_SLOTS];
+    uint32_t gathers; /* of these in use */
     uint32_t arrivals; /* segments given to the reassembly list so far; wraps */
 
     struct tcp_counters counters;

@@ -169,6 +169,7 @@ void receive_flush(struct tcp_engine *e, struct flow *f)
     struct gather *g = &e->gather[f->gather - 1];
     f->gather = 0;
     g->flow = 0;
+    e->gathers--;
     ssize_t taken = 0;
     if (can_write(f)) {
         taken = write_upstream(e, f, g->iov, g->count, g->bytes);
@@ -200,6 +201,7 @@ static bool gather_add(struct tcp_engine *e, struct flow *f, const struct segmen
             return false;
         g = &e->gather[k];
         g->flow = flow_index(e, f);
+        e->gathers++;
         g->count = 0;
         g->bytes = 0;
         f->gather = (uint8_t)(k + 1);

@@ -219,6 +219,12 @@ static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, boo
     }
 }
 
+/* Nothing is lost, new or ended: most of the flows that are looked at only owe an ACK, or not even that. */
+static bool has_nothing(const struct flow *f)
+{
+    return unsent(f) == 0 && !(f->flags & (FLOW_READABLE | FLOW_UP_EOF)) && !seq_lt(f->rexmit_nxt, f->lost_edge);
+}
+
 bool send_output(struct tcp_engine *e, struct flow *f)
 {
     uint32_t frames = TURN_FRAMES;
@@ -227,9 +233,10 @@ bool send_output(struct tcp_engine *e, struct flow *f)
 
     if (f->state < FLOW_ESTABLISHED || f->state == FLOW_TIME_WAIT)
         return false;
-    if (f->state != FLOW_FIN_WAIT_2)
+    bool nothing = has_nothing(f);
+    if (!nothing && f->state != FLOW_FIN_WAIT_2)
         more = resend(e, f, &frames);
-    if (!more && (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT)) {
+    if (!nothing && !more && (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT)) {
         more = send_new(e, f, &frames, &gone);
         if (gone)
             return false;

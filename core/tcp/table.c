@@ -49,11 +49,20 @@ static uint32_t *bucket_of(const struct tcp_engine *e, const struct tcp_tuple *t
     return &e->buckets[tuple_hash(&e->table_key, tuple, false) & e->bucket_mask];
 }
 
+/* Word by word: this is asked for every segment, and a call would cost more. */
+static bool tuple_equal(const struct tcp_tuple *a, const struct tcp_tuple *b)
+{
+    return ipaddr_equal(&a->src, &b->src) && ipaddr_equal(&a->dst, &b->dst) && a->src_port == b->src_port &&
+           a->dst_port == b->dst_port;
+}
+
 struct flow *flow_find(const struct tcp_engine *e, const struct tcp_tuple *tuple)
 {
+    if (e->found != 0 && tuple_equal(&flow_at(e, e->found)->tuple, tuple))
+        return flow_at(e, e->found);
     for (uint32_t i = *bucket_of(e, tuple); i != 0;) {
         struct flow *f = flow_at(e, i);
-        if (memcmp(&f->tuple, tuple, sizeof(*tuple)) == 0)
+        if (tuple_equal(&f->tuple, tuple))
             return f;
         i = f->hash_next;
     }
@@ -134,6 +143,8 @@ static void unhash(struct tcp_engine *e, struct flow *f)
 {
     uint32_t i = flow_index(e, f);
     uint32_t *link = bucket_of(e, &f->tuple);
+    if (e->found == i)
+        e->found = 0;
     while (*link != i)
         link = &flow_at(e, *link)->hash_next;
     *link = f->hash_next;
@@ -145,6 +156,7 @@ void flow_end(struct tcp_engine *e, struct flow *f, enum tcp_release how)
         flow_leave_time_wait(e, f);
     if (f->gather != 0) {
         e->gather[f->gather - 1].flow = 0;
+        e->gathers--;
         f->gather = 0;
     }
     flow_release_upstream(e, f, how);
