@@ -83,6 +83,7 @@ NAMES = {
     "www4": {"A": [WEB]},
     "www6": {"AAAA": [WEB6]},
     "alias": {"CNAME": f"www.{ZONE}"},
+    "chain": {"CNAME": f"alias.{ZONE}"},
     "slow": {"A": [WEB], "delay": 1.5},
     "broken": {"rcode": 2},  # SERVFAIL; Tor gives up after two minutes
     "private": {"A": ["10.0.0.1"], "AAAA": ["fd00::1"]},
