@@ -23,6 +23,8 @@ static const struct {
 } layout[CHANNEL_TYPE_END] = {
     [CHANNEL_GATEWAY_CONFIG] = {sizeof(struct channel_gateway_config), true},
     [CHANNEL_TOR_CONFIG] = {sizeof(struct channel_tor_config), true},
+    [CHANNEL_KEEPER_CONFIG] = {sizeof(struct channel_keeper_config), true},
+    [CHANNEL_SEGMENT] = {0, true},
     [CHANNEL_TOR_STATE] = {sizeof(struct channel_tor_state), false},
     [CHANNEL_COUNTERS] = {sizeof(struct counters), false},
 };
@@ -93,6 +95,13 @@ static bool strings_end(const struct channel_message *m)
     case CHANNEL_TOR_CONFIG:
         return ENDS(m->tor_config.data) && ENDS(m->tor_config.socks) && ENDS(m->tor_config.torrc) &&
                m->tor_config.identity.group_count <= CHANNEL_GROUPS_MAX;
+    case CHANNEL_KEEPER_CONFIG:
+        for (uint32_t i = 0; i < CONFIG_ATTACH_MAX; i++) {
+            if (!ENDS(m->keeper_config.attach[i]))
+                return false;
+        }
+        return m->keeper_config.attach_count <= CONFIG_ATTACH_MAX &&
+               m->keeper_config.identity.group_count <= CHANNEL_GROUPS_MAX;
     default:
         return true;
     }

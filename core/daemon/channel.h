@@ -22,12 +22,14 @@
 enum channel_type {
     CHANNEL_GATEWAY_CONFIG = 1, /* supervisor to gateway, first: struct channel_gateway_config and the TAP */
     CHANNEL_TOR_CONFIG,         /* supervisor to tor, first: struct channel_tor_config and the control connection */
-    CHANNEL_READY,              /* gateway to supervisor: locked in */
-    CHANNEL_LINK_UP,            /* supervisor to gateway: the TAP is up */
-    CHANNEL_TOR_STATE,          /* supervisor to gateway: struct channel_tor_state */
-    CHANNEL_ASK_COUNTERS,       /* supervisor to gateway */
-    CHANNEL_COUNTERS,           /* gateway to supervisor: struct counters; when asked, and before it stops */
-    CHANNEL_STOP,               /* supervisor to gateway: reset all flows and end */
+    CHANNEL_KEEPER_CONFIG, /* supervisor to keeper, first: struct channel_keeper_config and the host's namespace */
+    CHANNEL_SEGMENT,       /* keeper to supervisor: the segment's namespace, with the interfaces in it */
+    CHANNEL_READY,         /* gateway to supervisor: locked in */
+    CHANNEL_LINK_UP,       /* supervisor to gateway: the TAP is up */
+    CHANNEL_TOR_STATE,     /* supervisor to gateway: struct channel_tor_state */
+    CHANNEL_ASK_COUNTERS,  /* supervisor to gateway */
+    CHANNEL_COUNTERS,      /* gateway to supervisor: struct counters; when asked, and before it stops */
+    CHANNEL_STOP,          /* supervisor to gateway: reset all flows and end; to keeper: give back and end */
     CHANNEL_TYPE_END,
 };
 
@@ -92,6 +94,16 @@ struct channel_tor_config {
     bool best_effort;              /* hardening.h */
 };
 
+/* All that the keeper is told. */
+struct channel_keeper_config {
+    struct channel_identity identity;
+    enum log_level log_level;
+    bool best_effort;      /* hardening.h */
+    bool isolate_clients;  /* as in struct config */
+    uint32_t attach_count; /* of the next */
+    char attach[CONFIG_ATTACH_MAX][IFNAMSIZ];
+};
+
 struct channel_tor_state {
     bool bootstrapped;
 };
@@ -104,6 +116,7 @@ struct channel_message {
     union {
         struct channel_gateway_config gateway_config;
         struct channel_tor_config tor_config;
+        struct channel_keeper_config keeper_config;
         struct channel_tor_state tor_state;
         struct counters counters;
         uint8_t bytes[CHANNEL_BODY_MAX];

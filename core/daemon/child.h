@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 struct child {
-    const char *role; /* "gateway" or "tor", static */
+    const char *role; /* "gateway", "tor" or "keeper", static */
     pid_t pid;        /* 0: not started, or reaped */
     int pidfd;        /* readable when it has ended; -1 when pid is 0 */
     int channel;      /* our end, non-blocking, ours to close; -1 when closed */

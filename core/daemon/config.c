@@ -21,6 +21,7 @@
 #include "daemon/config_value.h"
 #include "dns/virtual.h"
 #include "socks/isolation.h"
+#include "tun/segment.h"
 
 #define KEYS_MAX 48u
 
@@ -64,6 +65,7 @@ enum key_kind {
     KEY_NETWORK,  /* struct ipnet, IPv4 */
     KEY_NETWORK6, /* the same, IPv6 */
     KEY_MAC,      /* uint8_t[6] */
+    KEY_DEVICES,  /* char[][IFNAMSIZ], one for each time that the key is there */
     KEY_DEVICE,   /* text, as are the following */
     KEY_PATH,
     KEY_SOCKET,
@@ -90,6 +92,8 @@ struct key {
 static const struct key keys[] = {
     {"workstation", "device",  KEY_DEVICE,  FIELD(device),  .fallback = "cloister0"},
     {"workstation", "bridge",  KEY_DEVICE,  FIELD(bridge)},
+    {"workstation", "attach",  KEY_DEVICES, FIELD(attach)},
+    {"workstation", "isolate_clients", KEY_BOOLEAN, FIELD(isolate_clients), .fallback = "yes"},
     {"workstation", "address", KEY_NETWORK, FIELD(network), .fallback = "10.152.152.10/18"},
     {"workstation", "address6", KEY_NETWORK6, FIELD(network6), .none = "none"},
     {"workstation", "ra", KEY_BOOLEAN, FIELD(ra), .fallback = "no"},
@@ -263,6 +267,18 @@ static char *read_line(char *out, int size, void *ctx)
 }
 
 /* Store `text` as the value of `key`, or say into `want` (`size` bytes) what it should be. */
+/* Put another name after those that are there. Returns what is wrong, or NULL. */
+static const char *store_device(const char *text, char (*names)[IFNAMSIZ], size_t count)
+{
+    size_t i = 0;
+    while (i < count && names[i][0] != '\0') {
+        if (strcmp(names[i], text) == 0)
+            return "it is there already; remove one of the two lines";
+        i++;
+    }
+    return i < count ? config_value_device(text, names[i], IFNAMSIZ) : "there may be no more than 8 of them";
+}
+
 static bool key_store(struct config *config, const struct key *key, const char *text, char *want, size_t size)
 {
     void *field = (char *)config + key->offset;
@@ -318,6 +334,9 @@ static bool key_store(struct config *config, const struct key *key, const char *
     case KEY_MAC:
         says = config_value_mac(text, field);
         break;
+    case KEY_DEVICES:
+        says = store_device(text, field, key->size / IFNAMSIZ);
+        break;
     case KEY_DEVICE:
         says = config_value_device(text, field, key->size);
         break;
@@ -355,7 +374,7 @@ static int take_key(void *ctx, const char *section, const char *name, const char
         refuse(r, r->line, "%s.%s: no such key; [%s] has %s", section, name, section, text);
         return 0;
     }
-    if (r->key_line[i] != 0) {
+    if (r->key_line[i] != 0 && keys[i].kind != KEY_DEVICES) {
         refuse(r, r->line, "%s.%s: already set in line %d; remove one of the two", section, name, r->key_line[i]);
         return 0;
     }
@@ -424,6 +443,28 @@ static void check_ipv6(struct reader *r)
         c->virtual_net6 = (struct ipnet){0};
 }
 
+static void check_segment(struct reader *r)
+{
+    const struct config *c = r->config;
+    int line = line_of(r, "workstation", "attach");
+    if (c->attach[0][0] != '\0' && c->bridge[0] != '\0')
+        refuse(r, line,
+               "workstation.attach: together with workstation.bridge; the interfaces get a bridge of their own, so "
+               "remove "
+               "one of the two");
+    for (size_t i = 0; i < CONFIG_ATTACH_MAX; i++) {
+        if (strcmp(c->attach[i], c->device) == 0 || strcmp(c->attach[i], SEGMENT_BRIDGE) == 0)
+            refuse(r, line, "workstation.attach: \"%s\" is the name of %s; rename the interface", c->attach[i],
+                   strcmp(c->attach[i], c->device) == 0 ? "the TAP (workstation.device)" : "the segment's bridge");
+    }
+    line = line_of(r, "workstation", "isolate_clients");
+    if (line > 0 && c->isolate_clients && c->attach[0][0] == '\0')
+        refuse(r, line,
+               "workstation.isolate_clients: only for interfaces of workstation.attach; the ports of another "
+               "bridge are "
+               "isolated by whoever adds them (ip link set PORT type bridge_slave isolated on)");
+}
+
 /* What no key can say by itself. */
 static void check_whole(struct reader *r)
 {
@@ -440,6 +481,7 @@ static void check_whole(struct reader *r)
                "workstation.address: a station cannot have this address; write a private one, as in "
                "10.152.152.10/18");
 
+    check_segment(r);
     check_ipv6(r);
     line = line_of(r, "dns", "virtual");
     const char *why = dns_virtual_range_error(&c->virtual_net, &c->network);

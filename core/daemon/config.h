@@ -23,6 +23,8 @@
 #define CONFIG_NAME_MAX 33u     /* the same for a user's name */
 #define CONFIG_ERROR_MAX 512u   /* bytes that hold any message of config_load() */
 
+#define CONFIG_ATTACH_MAX 8u /* interfaces in a segment */
+
 /* Where Tor runs. */
 enum config_mode {
     CONFIG_MODE_EMBEDDED, /* in a process of our own */
@@ -51,6 +53,9 @@ struct config {
     /* [workstation] */
     char device[IFNAMSIZ]; /* name of the TAP */
     char bridge[IFNAMSIZ]; /* existing bridge to join, or empty */
+    char attach[CONFIG_ATTACH_MAX]
+               [IFNAMSIZ]; /* interfaces to take into a segment of their own; the rest is empty */
+    bool isolate_clients;  /* shall those exchange no frames with one another? */
     struct ipnet network;  /* the gateway's own address with the length of the network it lies in */
     struct ipnet network6; /* the same for IPv6; len 0: none, IPv6 is dropped */
     bool ra;               /* send router advertisements */

@@ -12,6 +12,7 @@
 #include "daemon/config.h"
 #include "daemon/config_value.h"
 #include "daemon/gateway_role.h"
+#include "daemon/keeper_role.h"
 #include "daemon/supervisor.h"
 #include "daemon/tor_role.h"
 
@@ -61,6 +62,8 @@ static int run_role(const char *role, const char *fd)
         return usage_error("--role is for cloister itself");
     if (strcmp(role, "gateway") == 0)
         return gateway_role_run((int)channel);
+    if (strcmp(role, "keeper") == 0)
+        return keeper_role_run((int)channel);
     if (strcmp(role, "tor") == 0)
         return tor_role_run((int)channel);
     return usage_error("--role is for cloister itself");

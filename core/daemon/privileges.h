@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Giving up privileges, for all three processes. Every step is checked; the first that fails is named and ends the
+ * Giving up privileges, for all processes. Every step is checked; the first that fails is named and ends the
  * process. None of these steps can be taken back.
  */
 #ifndef CLOISTER_DAEMON_PRIVILEGES_H

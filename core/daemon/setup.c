@@ -11,8 +11,10 @@
 #include "daemon/setup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,6 +28,7 @@
 #include "socks/directory.h"
 #include "tun/device.h"
 #include "tun/link.h"
+#include "tun/segment.h"
 
 #define LOCK_IN_MS 10000 /* the gateway takes some 20 ms */
 #define SOCKET_NAME "socks"
@@ -38,6 +41,8 @@ struct work {
     const struct config *config;
     struct identities who;
     struct device device;
+    int host;    /* network namespace that we were started in; -1 without a segment */
+    int segment; /* that of the segment, likewise */
     char *reason;
 };
 
@@ -104,16 +109,108 @@ static int make_directories(struct work *w, struct channel_tor_config *tor, stru
     return 0;
 }
 
-static int make_tap(struct work *w)
+static int await_message(struct work *w, struct child *child, enum channel_type type,
+                         struct channel_message *message)
+{
+    struct pollfd pfd = {.fd = child->channel, .events = POLLIN};
+    int n;
+    do
+        n = poll(&pfd, 1, LOCK_IN_MS);
+    while (n < 0 && errno == EINTR);
+    if (n == 0) {
+        snprintf(w->reason, SETUP_REASON_MAX, "%s did not lock itself in within %u s", child->role,
+                 LOCK_IN_MS / 1000u);
+        return -ETIMEDOUT;
+    }
+    n = channel_receive(child->channel, message);
+    if (n == 1 && message->type == type)
+        return 0;
+    if (n == 1 && message->fd >= 0)
+        close(message->fd);
+    if (n == 0 && child_wait(child, 1000)) {
+        child_describe(child, w->reason, SETUP_REASON_MAX);
+        return -ECHILD;
+    }
+    snprintf(w->reason, SETUP_REASON_MAX, "%s sent another first message than it should", child->role);
+    return n < 0 ? n : -EPROTO;
+}
+
+/* Have the interfaces of workstation.attach moved to a segment, by a process that will bring them back. */
+static int start_keeper(struct work *w)
+{
+    const struct config *c = w->config;
+    struct channel_message message;
+    struct channel_keeper_config keeper = {
+        .identity = w->who.supervisor,
+        .log_level = c->level,
+        .best_effort = c->hardening == CONFIG_HARDENING_BEST_EFFORT,
+        .isolate_clients = c->isolate_clients,
+    };
+    memcpy(keeper.attach, c->attach, sizeof(keeper.attach));
+    while (keeper.attach_count < CONFIG_ATTACH_MAX && keeper.attach[keeper.attach_count][0] != '\0')
+        keeper.attach_count++;
+    w->host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (w->host < 0)
+        return fail(w, -errno, "open our network namespace", NULL);
+    int status = child_start(&w->setup->keeper, "keeper", false);
+    if (status == 0)
+        status = channel_send(w->setup->keeper.channel, CHANNEL_KEEPER_CONFIG, &keeper, w->host);
+    if (status != 0)
+        return fail(w, status, "start the process keeper", NULL);
+    status = await_message(w, &w->setup->keeper, CHANNEL_SEGMENT, &message);
+    if (status == 0)
+        w->segment = message.fd;
+    return status;
+}
+
+/* Go to the segment, if there is one, and come back. */
+static int enter(struct work *w, int namespace)
+{
+    if (namespace < 0 || setns(namespace, CLONE_NEWNET) == 0)
+        return 0;
+    return fail(w, -errno, "change the network namespace", NULL);
+}
+
+static int make_tap_here(struct work *w)
 {
     const struct config *c = w->config;
     const char *step = NULL;
+    const char *bridge = w->segment >= 0 ? SEGMENT_BRIDGE : c->bridge[0] != '\0' ? c->bridge : NULL;
     int status = device_open(&w->device, c->device, c->offload, &step);
     if (status != 0)
         return fail(w, status, step, device_advice(status));
-    struct link_config link = {.name = w->device.name, .mtu = c->mtu, .bridge = c->bridge[0] ? c->bridge : NULL};
+    struct link_config link = {.name = w->device.name, .mtu = c->mtu, .bridge = bridge};
     status = link_prepare(&link, &step);
     return status == 0 ? 0 : fail(w, status, step, NULL);
+}
+
+static int guard_bridge(struct work *w)
+{
+    struct setup *setup = w->setup;
+    char why[BRIDGE_GUARD_WHY_MAX];
+    int status = bridge_guard_open(&setup->guard, w->config->bridge, why);
+    setup->guarded = status == 0;
+    if (status == 0)
+        status = bridge_guard_check(&setup->guard, why);
+    if (status != 0)
+        snprintf(w->reason, SETUP_REASON_MAX, "%s", why);
+    return status;
+}
+
+static int make_tap(struct work *w)
+{
+    int status = 0;
+    if (w->config->attach[0][0] != '\0')
+        status = start_keeper(w);
+    else if (w->config->bridge[0] != '\0')
+        status = guard_bridge(w);
+    if (status == 0)
+        status = enter(w, w->segment);
+    if (status != 0)
+        return status;
+    status = make_tap_here(w);
+    int back = enter(w, w->host);
+    return status != 0 ? status : back;
 }
 
 /* In a process namespace, so that no transport that it started outlives it. */
@@ -181,29 +278,25 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
 
 static int await_lock_in(struct work *w)
 {
-    struct child *gateway = &w->setup->gateway;
     struct channel_message message;
-    struct pollfd pfd = {.fd = gateway->channel, .events = POLLIN};
-    int n;
-    do
-        n = poll(&pfd, 1, LOCK_IN_MS);
-    while (n < 0 && errno == EINTR);
-    if (n == 0)
-        return fail(w, -ETIMEDOUT, "wait for the gateway to lock itself in", NULL);
-    n = channel_receive(gateway->channel, &message);
-    if (n == 1 && message.type == CHANNEL_READY)
-        return 0;
-    if (n == 0 && child_wait(gateway, 1000)) {
-        child_describe(gateway, w->reason, SETUP_REASON_MAX);
-        return -ECHILD;
-    }
-    return fail(w, n < 0 ? n : -EPROTO, "read the gateway's first message", NULL);
+    return await_message(w, &w->setup->gateway, CHANNEL_READY, &message);
 }
 
+/* The last look before the first frame can come. */
 static int raise_link(struct work *w)
 {
-    int status = link_set_up(w->device.name, true);
-    if (status == -ENODEV) {
+    char why[BRIDGE_GUARD_WHY_MAX];
+    if (w->setup->guarded && bridge_guard_look(&w->setup->guard, why) != 0) {
+        snprintf(w->reason, SETUP_REASON_MAX, "%s", why);
+        return -EPERM;
+    }
+    int status = enter(w, w->segment);
+    if (status != 0)
+        return status;
+    status = link_set_up(w->device.name, true);
+    if (enter(w, w->host) != 0)
+        return -EPERM;
+    if (status == -ENODEV && w->segment < 0) {
         /* Whoever took it to another namespace brings it up there. */
         log_event(LOG_LEVEL_WARN, "link", LOG_S("device", w->device.name),
                   LOG_S("note", "moved to another network namespace before it was up; bring it up there"));
@@ -224,8 +317,14 @@ static int drop_privileges(struct work *w)
 
 static void end_children(struct setup *setup)
 {
-    struct child *children[] = {&setup->gateway, &setup->tor};
-    for (size_t i = 0; i < 2; i++) {
+    /* The keeper gives back what it has when its channel closes. */
+    if (setup->keeper.channel >= 0)
+        close(setup->keeper.channel);
+    setup->keeper.channel = -1;
+    child_wait(&setup->keeper, 1000);
+
+    struct child *children[] = {&setup->gateway, &setup->tor, &setup->keeper};
+    for (size_t i = 0; i < sizeof(children) / sizeof(children[0]); i++) {
         child_kill(children[i], SIGKILL);
         child_wait(children[i], 1000);
         if (children[i]->channel >= 0)
@@ -237,8 +336,9 @@ static void end_children(struct setup *setup)
 
 int setup_run(struct setup *setup, const struct config *config, char reason[SETUP_REASON_MAX])
 {
-    *setup = (struct setup){.gateway = CHILD_NONE, .tor = CHILD_NONE, .tor_control = -1};
-    struct work w = {.setup = setup, .config = config, .device = {.fd = -1}, .reason = reason};
+    *setup = (struct setup){.gateway = CHILD_NONE, .tor = CHILD_NONE, .keeper = CHILD_NONE, .tor_control = -1};
+    struct work w = {
+        .setup = setup, .config = config, .device = {.fd = -1}, .host = -1, .segment = -1, .reason = reason};
     struct channel_tor_config tor = {0};
     struct channel_gateway_config gateway = {0};
     const bool embedded = config->mode == CONFIG_MODE_EMBEDDED;
@@ -259,9 +359,13 @@ int setup_run(struct setup *setup, const struct config *config, char reason[SETU
     if (status == 0)
         status = drop_privileges(&w);
     if (status != 0) {
-        end_children(setup);
         if (w.device.fd >= 0)
             close(w.device.fd);
+        end_children(setup);
     }
+    if (w.segment >= 0)
+        close(w.segment);
+    if (w.host >= 0)
+        close(w.host);
     return status;
 }

@@ -8,6 +8,7 @@
 
 #include "daemon/child.h"
 #include "daemon/config.h"
+#include "tun/bridge_guard.h"
 
 #define SETUP_REASON_MAX 640u /* bytes that hold any reason */
 
@@ -17,8 +18,11 @@
 /* What set-up leaves behind. */
 struct setup {
     struct child gateway;
-    struct child tor; /* not started with an external Tor */
-    int tor_control;  /* the owning end of Tor's control connection, -1 with an external Tor */
+    struct child tor;    /* not started with an external Tor */
+    struct child keeper; /* only with interfaces to keep (workstation.attach) */
+    int tor_control;     /* the owning end of Tor's control connection, -1 with an external Tor */
+    bool guarded;        /* is there a bridge of the host's to watch? */
+    struct bridge_guard guard;
 };
 
 /* Do all of it. 0; or negative errno with the reason as a sentence in `reason`: what was started is ended again. */

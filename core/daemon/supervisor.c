@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Crash-only: if one of the three processes ends, all end. Whatever the reason, there is one way out, taken in order:
+ * Crash-only: if one of its processes ends, all end. Whatever the reason, there is one way out, taken in order:
  *
- *     RUNNING --signal, or a child has ended--> END_GATEWAY --it has ended--> END_TOR --it has ended--> out
+ *     RUNNING --signal, or a child has ended--> END_GATEWAY --it has ended--> END_TOR --it has ended--> END_KEEPER
+ *                                                                                         --it has ended--> out
  *
  * The gateway goes first, so that workstations get their resets and nothing is accepted any more, then Tor. Each is
  * asked (a message; SIGNAL HALT) and, if it has not ended after a while, killed. Both waits together stay under two
@@ -30,12 +31,14 @@
 #include "daemon/setup.h"
 #include "daemon/tor_monitor.h"
 
-#define END_MS 800u /* from asking a child to end until it is killed */
+#define END_MS 800u           /* from asking a child to end until it is killed */
+#define BRIDGE_EVERY_MS 2000u /* between two looks at the host's bridge when nothing is told */
 
 enum state {
     STATE_RUNNING,
     STATE_END_GATEWAY,
     STATE_END_TOR,
+    STATE_END_KEEPER,
     STATE_OUT,
 };
 
@@ -52,6 +55,9 @@ struct supervisor {
     uv_timer_t deadline;     /* of the child that was asked to end */
     uv_poll_t gateway_ended; /* its pidfd */
     uv_poll_t tor_ended;     /* its pidfd */
+    uv_poll_t keeper_ended;  /* its pidfd */
+    uv_poll_t bridge_news;
+    uv_timer_t bridge_due;
     uv_poll_t gateway_channel;
     struct tor_monitor monitor;
 };
@@ -75,7 +81,9 @@ static void begin_to_end(struct supervisor *s, int exit_status, const char *reas
 static void on_deadline(uv_timer_t *timer)
 {
     struct supervisor *s = timer->data;
-    const struct child *child = s->state == STATE_END_GATEWAY ? &s->setup.gateway : &s->setup.tor;
+    const struct child *child = s->state == STATE_END_GATEWAY ? &s->setup.gateway
+                                : s->state == STATE_END_TOR   ? &s->setup.tor
+                                                              : &s->setup.keeper;
     log_event(LOG_LEVEL_WARN, "kill", LOG_S("role", child->role), LOG_S("note", "did not end when asked to"));
     s->exit_status = 1;
     child_kill(child, SIGKILL);
@@ -91,6 +99,12 @@ static void go_on_ending(struct supervisor *s)
             tor_monitor_halt(&s->monitor);
     }
     if (s->state == STATE_END_TOR && s->setup.tor.pid == 0) {
+        s->state = STATE_END_KEEPER;
+        uv_timer_stop(&s->deadline);
+        if (s->setup.keeper.pid > 0 && channel_send(s->setup.keeper.channel, CHANNEL_STOP, NULL, -1) != 0)
+            child_kill(&s->setup.keeper, SIGKILL);
+    }
+    if (s->state == STATE_END_KEEPER && s->setup.keeper.pid == 0) {
         s->state = STATE_OUT;
         uv_timer_stop(&s->deadline);
         uv_stop(&s->loop);
@@ -129,6 +143,34 @@ static void on_tor_ended(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     child_has_ended(s, &s->setup.tor, poll, s->state == STATE_END_TOR);
+}
+
+static void on_keeper_ended(uv_poll_t *poll, int status, int events)
+{
+    struct supervisor *s = poll->data;
+    (void)status;
+    (void)events;
+    child_has_ended(s, &s->setup.keeper, poll, s->state == STATE_END_KEEPER);
+}
+
+static void look_at_bridge(struct supervisor *s)
+{
+    char why[BRIDGE_GUARD_WHY_MAX];
+    if (s->state == STATE_RUNNING && bridge_guard_look(&s->setup.guard, why) != 0)
+        begin_to_end(s, 1, why);
+}
+
+static void on_bridge_news(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    look_at_bridge(poll->data);
+}
+
+/* Not everything that matters is told. */
+static void on_bridge_due(uv_timer_t *timer)
+{
+    look_at_bridge(timer->data);
 }
 
 /* The gateway may be in the hands of a stranger: it is believed some numbers, and nothing else. */
@@ -214,6 +256,15 @@ static int watch(struct supervisor *s, uv_poll_t *poll, int fd, uv_poll_cb callb
     return status != 0 ? status : uv_poll_start(poll, UV_READABLE, callback);
 }
 
+static int start_guarding(struct supervisor *s)
+{
+    int status = watch(s, &s->bridge_news, bridge_guard_fd(&s->setup.guard), on_bridge_news);
+    if (status == 0)
+        status = uv_timer_init(&s->loop, &s->bridge_due);
+    s->bridge_due.data = s;
+    return status != 0 ? status : uv_timer_start(&s->bridge_due, on_bridge_due, BRIDGE_EVERY_MS, BRIDGE_EVERY_MS);
+}
+
 static int start_watching(struct supervisor *s)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -230,6 +281,10 @@ static int start_watching(struct supervisor *s)
         status = watch(s, &s->gateway_ended, s->setup.gateway.pidfd, on_gateway_ended);
     if (status == 0)
         status = watch(s, &s->gateway_channel, s->setup.gateway.channel, on_gateway_channel);
+    if (status == 0 && s->setup.keeper.pid > 0)
+        status = watch(s, &s->keeper_ended, s->setup.keeper.pidfd, on_keeper_ended);
+    if (status == 0 && s->setup.guarded)
+        status = start_guarding(s);
     if (status == 0 && s->setup.tor.pid > 0)
         status = watch(s, &s->tor_ended, s->setup.tor.pidfd, on_tor_ended);
     if (status == 0 && s->setup.tor.pid > 0)
@@ -292,7 +347,7 @@ int supervisor_run(const struct config *config)
     hold_signals(false);
     if (status != 0) {
         child_kill(&s.setup.gateway, SIGKILL);
-        child_kill(&s.setup.tor, SIGKILL);
+        child_kill(&s.setup.tor, SIGKILL); /* and the keeper sees us go */
         return report_exit(uv_strerror(status), 1);
     }
     if (config->mode == CONFIG_MODE_EXTERNAL)

@@ -682,7 +682,7 @@ class Refusal(unittest.TestCase):
             path.unlink()
 
     def test_a_bridge_that_is_not_there(self):
-        self.expect_failure(self.start("[workstation]\nbridge = br99\n" + self.external()), "join the bridge")
+        self.expect_failure(self.start("[workstation]\nbridge = br99\n" + self.external()), "br99", "create it first")
 
     def test_a_user_that_is_not_there(self):
         self.expect_failure(self.start("[process]\ngateway_user = nobody-at-all\n" + self.external()),

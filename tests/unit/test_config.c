@@ -85,6 +85,8 @@ static const struct {
      {"01:00:5e:00:00:01", "00:00:00:00:00:00", "02:00:5e:10:00", "02:00:5e:10:00:01:02", "02-00-5e-10-00-01",
       "02:00:5e:10:00:0g", "2:0:5e:10:0:1", "0200.5e10.0001"}},
     {"workstation", "offload", {"yes", "no"}, {"true", "on", "1", "YES"}},
+    {"workstation", "attach", {"eth1", "vm-tap.0"}, {"", "a/b", "0123456789abcdef", "-x", "cloister0", "segment"}},
+    {"workstation", "isolate_clients", {"no"}, {"1", "yes"}},
     {"tor", "mode", {"embedded"}, {"internal", "Embedded", "both"}},
     {"tor",
      "socks",
@@ -363,6 +365,22 @@ static void a_missing_file_and_a_directory_are_refused(void **state)
     assert_string_equal(error, "/tmp: Is a directory");
 }
 
+static void several_interfaces_may_be_attached_but_not_to_a_bridge(void **state)
+{
+    (void)state;
+    assert_int_equal(load("[workstation]\nattach = eth1\nattach = eth2\n"), 0);
+    assert_string_equal(config.attach[0], "eth1");
+    assert_string_equal(config.attach[1], "eth2");
+    assert_string_equal(config.attach[2], "");
+    assert_true(config.isolate_clients);
+    assert_int_equal(load("[workstation]\nattach = eth1\nisolate_clients = yes\n"), 0);
+    expect_refused("[workstation]\nbridge = br0\nattach = eth1\n", 3, "workstation.attach: ");
+    expect_refused("[workstation]\nbridge = br0\nisolate_clients = yes\n", 3, "workstation.isolate_clients: ");
+    expect_refused("[workstation]\nattach = a\nattach = b\nattach = c\nattach = d\nattach = e\nattach = f\n"
+                   "attach = g\nattach = h\nattach = i\n",
+                   10, "workstation.attach: ");
+}
+
 static void an_external_tor_needs_a_socket(void **state)
 {
     (void)state;
@@ -481,6 +499,7 @@ int main(void)
         cmocka_unit_test(binary_data_is_refused),
         cmocka_unit_test(an_escape_sequence_does_not_reach_the_terminal),
         cmocka_unit_test(a_missing_file_and_a_directory_are_refused),
+        cmocka_unit_test(several_interfaces_may_be_attached_but_not_to_a_bridge),
         cmocka_unit_test(an_external_tor_needs_a_socket),
         cmocka_unit_test(the_virtual_range_must_not_overlap_the_workstation_network),
         cmocka_unit_test(there_is_no_ipv6_unless_it_is_configured),

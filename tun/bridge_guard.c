@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A bridge is a port of its own: what is sent to its MAC address, or to everybody, goes up into the host's IP stack. With
+ * a bridge in a namespace of its own there is no stack to go to (core/daemon/keeper_role.c). With one of the host's,
+ * somebody in the workstation can speak to the host, and only settings are in the way:
+ *
+ *   no address        Nothing of the host's is to be reached there by its name.
+ *   IPv6 off          The kernel gives itself a link-local address else, and answers to it.
+ *   forwarding off    What comes in there goes nowhere else, whatever ip_forward says: this one counts of the interface.
+ *   rp_filter strict  The kernel takes in a packet to *any* of its addresses on any interface. But not if its source is
+ *                     routed elsewhere, and everything is: no route leads to this bridge. Strictness is the greater of
+ *                     the interface's value and that of "all", and 2 (loose) is greater than 1.
+ *   arp_ignore 8      The kernel answers ARP for any of its addresses, too, and a probe (RFC 5227) does not even have a
+ *                     source to be strict about: one could ask through all addresses for the real one.
+ *   accept_local, route_localnet off   They are exceptions to the above.
+ *
+ * All but the address and what "all" says are set here and not only asked for, since the bridge is ours by configuration.
+ * What remains: a datagram from 0.0.0.0 to 255.255.255.255, as DHCP clients send, reaches a program of the host's that
+ * listens there for everybody. It is one more reason to use workstation.attach where that is possible.
+ */
+#include "tun/bridge_guard.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tun/segment.h"
+#include "tun/sysctl.h"
+
+/* What a setting of the interface has to be together with that of "all": the kernel takes the greater, or either. */
+static const struct {
+    const char *family, *key;
+    int wanted;
+    bool with_all; /* the greater of both must be `wanted` */
+} settings[] = {
+    {"ipv6", "disable_ipv6", 1, false}, {"ipv4", "forwarding", 0, false},  {"ipv4", "rp_filter", 1, true},
+    {"ipv4", "arp_ignore", 8, true},    {"ipv4", "accept_local", 0, true}, {"ipv4", "route_localnet", 0, true},
+};
+
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+/* Descriptors: first of the interface, then of "all" for those who need it. */
+_Static_assert(SETTINGS + 4 == BRIDGE_GUARD_SETTINGS, "one for each, and one more for each with_all");
+
+__attribute__((format(printf, 3, 4))) static int refuse(char *why, int status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, BRIDGE_GUARD_WHY_MAX, format, args);
+    va_end(args);
+    return status;
+}
+
+static void setting_path(char *out, size_t i, const char *interface)
+{
+    snprintf(out, SYSCTL_PATH_MAX, "%s/conf/%s/%s", settings[i].family, interface, settings[i].key);
+}
+
+static int open_settings(struct bridge_guard *guard, char *why)
+{
+    size_t all = SETTINGS;
+    for (size_t i = 0; i < SETTINGS; i++) {
+        char path[SYSCTL_PATH_MAX], value[16];
+        setting_path(path, i, guard->name);
+        snprintf(value, sizeof(value), "%d", settings[i].wanted);
+        int status = sysctl_write(path, value);
+        if (status == -ENOENT && strcmp(settings[i].family, "ipv6") == 0)
+            continue; /* a kernel without IPv6 */
+        if (status == 0)
+            status = guard->setting[i] = sysctl_open(path);
+        if (status >= 0 && settings[i].with_all) {
+            setting_path(path, i, "all");
+            status = guard->setting[all++] = sysctl_open(path);
+        }
+        if (status < 0)
+            return refuse(why, status, "workstation.bridge: net/%s: %s", path, strerror(-status));
+    }
+    return 0;
+}
+
+int bridge_guard_open(struct bridge_guard *guard, const char *name, char why[BRIDGE_GUARD_WHY_MAX])
+{
+    static const unsigned groups[] = {RTNLGRP_LINK,         RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV6_IFADDR,
+                                      RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, 0};
+    *guard = (struct bridge_guard){0};
+    snprintf(guard->name, sizeof(guard->name), "%s", name);
+    for (size_t i = 0; i < BRIDGE_GUARD_SETTINGS; i++)
+        guard->setting[i] = -1;
+    int status = netlink_open(&guard->questions);
+    if (status == 0)
+        status = netlink_open_news(&guard->news, groups);
+    if (status != 0)
+        refuse(why, status, "workstation.bridge: netlink: %s", strerror(-status));
+    if (status == 0) {
+        guard->index = segment_find(&guard->questions, name);
+        if (guard->index < 0)
+            status = refuse(why, guard->index, "workstation.bridge: %s: %s; create it first", name,
+                            strerror(-guard->index));
+    }
+    if (status == 0)
+        status = open_settings(guard, why);
+    if (status != 0)
+        bridge_guard_close(guard);
+    return status;
+}
+
+static int check_setting(const struct bridge_guard *guard, size_t i, size_t *all, char *why)
+{
+    long own, of_all = 0;
+    if (guard->setting[i] < 0)
+        return 0;
+    int status = sysctl_read(guard->setting[i], &own);
+    if (status == 0 && settings[i].with_all)
+        status = sysctl_read(guard->setting[(*all)++], &of_all);
+    if (status != 0)
+        return refuse(why, status, "workstation.bridge: %s is gone, or its %s cannot be read any more", guard->name,
+                      settings[i].key);
+    if (own != settings[i].wanted)
+        return refuse(why, -EPERM,
+                      "workstation.bridge: somebody set net.%s.conf.%s.%s to %ld; it has to be %d, or workstations "
+                      "reach this host",
+                      settings[i].family, guard->name, settings[i].key, own, settings[i].wanted);
+    if (of_all > settings[i].wanted)
+        return refuse(
+            why, -EPERM,
+            "workstation.bridge: net.%s.conf.all.%s is %ld and overrides that of the bridge; set it to %d "
+            "or less, or use workstation.attach",
+            settings[i].family, settings[i].key, of_all, settings[i].wanted);
+    return 0;
+}
+
+int bridge_guard_check(struct bridge_guard *guard, char why[BRIDGE_GUARD_WHY_MAX])
+{
+    bool has = false;
+    size_t all = SETTINGS;
+    int status = segment_has_address(&guard->questions, guard->index, &has);
+    if (status != 0)
+        return refuse(why, status, "workstation.bridge: ask for the addresses of %s: %s", guard->name,
+                      strerror(-status));
+    if (has)
+        return refuse(
+            why, -EADDRINUSE,
+            "workstation.bridge: %s has an address, so workstations could reach this host; remove it (ip addr "
+            "flush dev %s), or attach their interfaces with workstation.attach",
+            guard->name, guard->name);
+    for (size_t i = 0; status == 0 && i < SETTINGS; i++)
+        status = check_setting(guard, i, &all, why);
+    return status;
+}
+
+int bridge_guard_fd(const struct bridge_guard *guard)
+{
+    return netlink_fd(&guard->news);
+}
+
+int bridge_guard_look(struct bridge_guard *guard, char why[BRIDGE_GUARD_WHY_MAX])
+{
+    int status = netlink_drain(&guard->news);
+    if (status != 0)
+        return refuse(why, status, "workstation.bridge: watch %s: %s", guard->name, strerror(-status));
+    return bridge_guard_check(guard, why);
+}
+
+void bridge_guard_close(struct bridge_guard *guard)
+{
+    for (size_t i = 0; i < BRIDGE_GUARD_SETTINGS; i++) {
+        if (guard->setting[i] >= 0)
+            close(guard->setting[i]);
+        guard->setting[i] = -1;
+    }
+    netlink_close(&guard->news);
+    netlink_close(&guard->questions);
+}

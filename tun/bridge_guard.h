@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A bridge of the host's that workstations are attached to: whether the host's kernel keeps out of it, and whether it goes
+ * on to. The essay is in bridge_guard.c.
+ */
+#ifndef CLOISTER_TUN_BRIDGE_GUARD_H
+#define CLOISTER_TUN_BRIDGE_GUARD_H
+
+#include <net/if.h>
+#include <stddef.h>
+
+#include "tun/netlink.h"
+
+#define BRIDGE_GUARD_SETTINGS 10u
+#define BRIDGE_GUARD_WHY_MAX 256u /* bytes that hold any reason */
+
+struct bridge_guard {
+    char name[IFNAMSIZ];
+    int index;
+    struct netlink questions;
+    struct netlink news;
+    int setting[BRIDGE_GUARD_SETTINGS]; /* descriptors; -1: there is no such file, and none is needed */
+};
+
+/* Set what can be set of the bridge alone: no IPv6, no forwarding, strict reverse path, no answer to ARP. Open what the
+ * checks will need, for they run without privileges. 0, or negative errno with a sentence in `why`; then there is
+ * nothing to close. */
+int bridge_guard_open(struct bridge_guard *guard, const char *name, char why[BRIDGE_GUARD_WHY_MAX]);
+
+/* See that the bridge is as it has to be. 0, or negative errno with a sentence in `why` that says what is wrong and what
+ * to do. */
+int bridge_guard_check(struct bridge_guard *guard, char why[BRIDGE_GUARD_WHY_MAX]);
+
+/* A descriptor that is readable when something has changed that the kernel tells of; not everything is. Then, and from
+ * time to time, call bridge_guard_look(). */
+int bridge_guard_fd(const struct bridge_guard *guard);
+
+/* Take the news, and check again, as above. */
+int bridge_guard_look(struct bridge_guard *guard, char why[BRIDGE_GUARD_WHY_MAX]);
+
+void bridge_guard_close(struct bridge_guard *guard);
+
+#endif
