@@ -126,7 +126,7 @@ void socks_resolver_free(struct socks_resolver *r)
 {
     if (r == NULL)
         return;
-    while (r->oldest != 0)
+    while (r->calls != NULL && r->oldest != 0)
         call_end(r, r->oldest);
     if (r->epoll >= 0)
         close(r->epoll);
