@@ -37,13 +37,21 @@ static bool options_are_harmless(const uint8_t *at, size_t n)
     return true;
 }
 
-/* The folded sum over a header, by whole words; five of them are always there. */
+static uint64_t native_word(const uint8_t *p)
+{
+    uint32_t w;
+    memcpy(&w, p, 4);
+    return w;
+}
+
+/* The folded sum over a header, in the order of its bytes in memory (RFC 1071 2 (B)), by whole words; five of them are
+ * always there. */
 static uint16_t sum_header(const uint8_t *p, size_t header_len)
 {
     uint64_t sum =
-        (uint64_t)be32_load(p) + be32_load(p + 4) + be32_load(p + 8) + be32_load(p + 12) + be32_load(p + 16);
+        native_word(p) + native_word(p + 4) + native_word(p + 8) + native_word(p + 12) + native_word(p + 16);
     for (size_t i = IPV4_HEADER_LEN; i < header_len; i += 4)
-        sum += be32_load(p + i);
+        sum += native_word(p + i);
     sum = (sum >> 32) + (sum & 0xffffffffu);
     sum = (sum >> 16) + (sum & 0xffffu);
     sum = (sum >> 16) + (sum & 0xffffu);
@@ -145,5 +153,6 @@ void ipv4_build(uint8_t *at, const struct ipaddr *src, const struct ipaddr *dst,
     be16_store(at + 10, 0);
     memcpy(at + 12, src->b + 12, 4);
     memcpy(at + 16, dst->b + 12, 4);
-    be16_store(at + 10, (uint16_t)~sum_header(at, IPV4_HEADER_LEN));
+    uint16_t sum = (uint16_t)~sum_header(at, IPV4_HEADER_LEN);
+    memcpy(at + 10, &sum, sizeof(sum));
 }

@@ -18,6 +18,12 @@ static inline void add_word(struct sum *s, const uint8_t *p)
     s->carries += s->low < w;
 }
 
+/* The sum as one of 32-bit words, which leaves room for 2^30 of its kind. */
+static inline uint64_t halves(const struct sum *s)
+{
+    return (s->low >> 32) + (s->low & 0xffffffffu) + s->carries;
+}
+
 /* The bytes that are left over, fewer than eight, as if zeros followed. Byte by byte in memory, by shifts here: a call
  * would cost more. */
 static inline uint64_t load_rest(const uint8_t *p, size_t n)
@@ -62,7 +68,7 @@ static uint64_t sum_words(const uint8_t *p, size_t n)
     }
     for (; n >= 8; n -= 8, p += 8)
         add_word(&s, p);
-    return (s.low >> 32) + (s.low & 0xffffffffu) + s.carries + load_rest(p, n);
+    return halves(&s) + load_rest(p, n);
 }
 
 static uint16_t fold(uint64_t sum)
@@ -89,8 +95,8 @@ static bool little_endian(void)
 
 void checksum_add(struct checksum *c, const void *data, size_t n)
 {
-    uint16_t part = fold(sum_words(data, n));
-    c->sum += c->odd ? swap(part) : part;
+    uint64_t part = sum_words(data, n);
+    c->sum += c->odd ? swap(fold(part)) : part;
     if (n & 1)
         c->odd = !c->odd;
 }
@@ -104,12 +110,12 @@ void checksum_add_pseudo(struct checksum *c, const struct ipaddr *src, const str
                          uint32_t len)
 {
     /* The mapped form of an IPv4 address adds 0xffff to its four bytes, which is nothing in one's complement. */
-    for (size_t i = 0; i < sizeof(src->b); i += 4) {
-        uint32_t s, d;
-        memcpy(&s, src->b + i, 4);
-        memcpy(&d, dst->b + i, 4);
-        c->sum += (uint64_t)s + d;
-    }
+    struct sum s = {0};
+    add_word(&s, src->b);
+    add_word(&s, src->b + 8);
+    add_word(&s, dst->b);
+    add_word(&s, dst->b + 8);
+    c->sum += halves(&s);
     /* Both are below 2^17, and their sum below 2^18. */
     uint32_t rest = (len >> 16) + (len & 0xffffu) + proto;
     checksum_add_u16(c, (uint16_t)((rest >> 16) + (rest & 0xffffu)));
