@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What an acknowledgment of the workstation means for what we sent: validity (RFC 5961 5), window, round trip, loss
- * (RFC 6675; RFC 6582 without SACK), and what may be forgotten.
+ * What an acknowledgment of the workstation means for what we sent: validity (RFC 5961 5), window, round trip, and what
+ * may be forgotten. What it says about losses is for recovery.c.
  */
 #include "tcp/internal.h"
 
@@ -35,56 +35,12 @@ static void take_sample(const struct tcp_engine *e, struct flow *f, const struct
     }
 }
 
-/* Fast recovery begins: what lies below `edge` counts as lost, or if it is snd_una, the segment there. */
-static void enter_recovery(struct tcp_engine *e, struct flow *f, uint32_t edge)
-{
-    uint32_t flight = f->snd_nxt - f->snd_una;
-    f->flags |= FLOW_RECOVERY;
-    /* The timer starts anew with what is sent again, and is no probe timer any more (RFC 8985 7.2). */
-    f->flags &= ~(uint32_t)(FLOW_RTT_TIMED | FLOW_RTO_ARMED | FLOW_TLP_ARMED);
-    f->recover = f->snd_nxt;
-    congestion_loss(e, f, flight);
-    if (edge == f->snd_una) {
-        /* Duplicate ACKs say that something is lost, not how much: one segment, up to what was reported. */
-        uint32_t start = f->snd_una;
-        edge = board_hole(e, f, &start, f->snd_una + u32_min(f->snd_mss, flight));
-    }
-    f->lost_edge = edge;
-    f->rexmit_nxt = f->snd_una;
-}
-
-static void detect_loss(struct tcp_engine *e, struct flow *f, bool news)
-{
-    if (f->flags & FLOW_RECOVERY) {
-        if (news)
-            f->lost_edge = seq_max(f->lost_edge, board_lost_edge(e, f));
-        return;
-    }
-    if (f->flags & FLOW_LOSS)
-        return; /* everything is being sent again already (RFC 6582 3.2 (1)) */
-    uint32_t edge = board_lost_edge(e, f);
-    if (seq_gt(edge, f->snd_una) || f->dup_acks >= 3)
-        enter_recovery(e, f, edge);
-}
-
-static void leave_recovery(struct flow *f)
-{
-    if ((f->flags & FLOW_RECOVERY) && (f->flags & FLOW_SACK)) {
-        f->cwnd = f->ssthresh;
-    } else if (f->flags & FLOW_RECOVERY) {
-        /* Without SACK the ACK may come after a long silence: no burst (RFC 6582 3.2 (3)). */
-        uint32_t flight = f->snd_nxt - f->snd_una;
-        f->cwnd = u32_min(f->ssthresh, u32_max(flight, f->snd_mss) + f->snd_mss);
-    }
-    f->flags &= ~(uint32_t)(FLOW_RECOVERY | FLOW_LOSS);
-    f->lost_edge = f->snd_una;
-    f->rexmit_nxt = f->snd_una;
-}
-
 /* New data is acknowledged. False if the flow is gone. */
 static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
     bool recovering = (f->flags & FLOW_RECOVERY) != 0; /* until and with the ACK that ends it, nothing grows */
+    bool lossy = (f->flags & FLOW_LOSS) != 0;
+    uint32_t from = f->snd_una;
     uint32_t acked = s->ack - f->snd_una;
     uint32_t data = u32_min(acked, f->snd_queued);
 
@@ -95,27 +51,47 @@ static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *
     e->counters.down_bytes += data;
     f->rexmit_nxt = seq_max(f->rexmit_nxt, f->snd_una);
     f->lost_edge = seq_max(f->lost_edge, f->snd_una);
-    board_prune(e, f);
     f->retries = 0;
-    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_PROBED | FLOW_ICMP_MTU);
-
-    if (f->flags & (FLOW_RECOVERY | FLOW_LOSS)) {
-        if (seq_ge(f->snd_una, f->recover)) {
-            leave_recovery(f);
-            f->dup_acks = 0;
-        } else if ((f->flags & FLOW_RECOVERY) && f->rexmit_nxt == f->snd_una) {
-            /* A partial ACK: what follows it is missing too (RFC 6582 3.2 (3)). */
-            f->lost_edge = seq_max(f->lost_edge, f->snd_una + u32_min(f->snd_mss, f->snd_nxt - f->snd_una));
-            f->dup_acks = (uint8_t)(f->dup_acks - u32_min(f->dup_acks, acked / f->snd_mss));
-        }
-    } else {
-        f->dup_acks = 0;
-    }
+    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED | FLOW_ICMP_MTU);
+    recovery_advanced(e, f, s, from);
     if (!recovering)
-        congestion_acked(e, f, data, (f->flags & (FLOW_LIMITED | FLOW_WAS_LIMITED | FLOW_LOSS)) != 0);
+        congestion_acked(e, f, data, (f->flags & (FLOW_LIMITED | FLOW_WAS_LIMITED)) != 0 || lossy);
     if ((f->flags & FLOW_FIN_SENT) && f->snd_una == f->snd_nxt)
         close_fin_acked(e, f);
     return f->state != FLOW_FREE && f->state != FLOW_TIME_WAIT;
+}
+
+/* Bytes beyond snd_una of which we were told that they arrived. */
+static uint32_t reported(const struct tcp_engine *e, const struct flow *f)
+{
+    if (f->board != 0 && (f->flags & FLOW_SACK))
+        return board_sacked(e, f, f->snd_una, f->snd_nxt);
+    return u32_min((uint32_t)f->dup_acks * f->snd_mss, f->snd_nxt - f->snd_una);
+}
+
+/* The first block reports a duplicate (RFC 2883 4): it lies below the ACK, or in the second block. */
+static bool is_dsack(const struct segment *s)
+{
+    const struct sack_block *b = s->sack;
+    return seq_le(b[0].right, s->ack) ||
+           (s->sack_count > 1 && seq_ge(b[0].left, b[1].left) && seq_le(b[0].right, b[1].right));
+}
+
+/* Note what SACK blocks report. What was sent once and is reported, or acknowledged, after what was sent later was
+ * overtaken. True if a block told something new. */
+static bool note_blocks(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    uint32_t top = board_top(e, f);
+    uint32_t once = seq_max(f->rexmit_nxt, f->snd_una);
+    uint32_t acked = seq_max(once, seq_min(s->ack, top));
+    bool below = seq_lt(once, top);
+    uint32_t had = below ? board_sacked(e, f, once, top) : 0;
+    if (below && board_sacked(e, f, once, acked) != acked - once)
+        f->flags |= FLOW_REORDERED;
+    bool news = s->sack_count > 0 && (f->flags & FLOW_SACK) && board_note(e, f, s);
+    if (below && board_sacked(e, f, once, top) != had)
+        f->flags |= FLOW_REORDERED;
+    return news;
 }
 
 bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
@@ -130,9 +106,13 @@ bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
         return true; /* old, but its payload may be good */
 
     uint32_t old_window = f->snd_wnd;
+    uint32_t from = f->snd_una;
+    bool troubled = f->board != 0 || f->dup_acks > 0 || (f->flags & (FLOW_RECOVERY | FLOW_LOSS));
+    uint32_t had = troubled ? reported(e, f) : 0;
     update_window(f, s);
-    bool news = s->sack_count > 0 && (f->flags & FLOW_SACK) && board_note(e, f, s);
-
+    bool news = (troubled || s->sack_count > 0) && note_blocks(e, f, s);
+    if (s->sack_count > 0 && (f->flags & FLOW_SACK) && is_dsack(s))
+        rack_dsack(f);
     if (s->ack != f->snd_una) {
         if (!advance(e, f, s))
             return f->state != FLOW_FREE;
@@ -143,12 +123,14 @@ bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
         if (f->dup_acks < UINT8_MAX && (news || !(f->flags & FLOW_SACK)))
             f->dup_acks++;
     }
-    if (news || f->dup_acks >= 3)
-        detect_loss(e, f, news);
+    if (troubled || news || f->dup_acks >= 3) {
+        uint32_t has = reported(e, f) + (f->snd_una - from);
+        recovery_acked(e, f, has > had ? has - had : 0, f->snd_una != from);
+    }
 
     if (old_window == 0 && f->snd_wnd > 0) {
         /* The window is open again. What was sent against the shut one counts as lost, not as congestion. */
-        f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST);
+        f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_REO_ARMED);
         f->backoff = 0;
         if (f->snd_nxt != f->snd_una) {
             f->lost_edge = f->snd_nxt;

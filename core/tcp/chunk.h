@@ -17,8 +17,9 @@
 /* What is known about a chunk: its payload is data[off .. off + len). */
 struct chunk {
     uint32_t next;
-    uint32_t seq;   /* reassembly only: sequence number of the first byte */
-    uint32_t stamp; /* reassembly only: which arrival touched it last, for the order of SACK blocks */
+    uint32_t seq;   /* reassembly: sequence number of the first byte; send queue: us, when that was sent first */
+    uint32_t stamp; /* reassembly: which arrival touched it last, for the order of SACK blocks; send queue: us, when
+                     * the last byte that was sent was sent first */
     uint16_t off;
     uint16_t len;
 };

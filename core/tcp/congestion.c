@@ -108,8 +108,8 @@ void congestion_loss(const struct tcp_engine *e, struct flow *f, uint32_t flight
 void congestion_timeout(const struct tcp_engine *e, struct flow *f, uint32_t flight)
 {
     (void)e;
-    /* ssthresh falls once for a series of timeouts, not with each (RFC 5681 3.1). */
-    if (f->retries == 0)
+    /* ssthresh falls once for a series of timeouts, not with each (RFC 5681 3.1), nor again for what recovery knew of. */
+    if (f->retries == 0 && !(f->flags & FLOW_RECOVERY))
         reduce(f, flight);
     f->cwnd = f->snd_mss;
 }

@@ -21,7 +21,7 @@
  * the number while somebody in this turn still knows it; the generation then goes up and old handles are void.
  *
  * What is followed: RFC 9293; 7323 (scale, timestamps with a keyed offset, PAWS); 2018, 2883, 6675 (SACK both ways,
- * D-SACK); 5681, 6928, 9438 (CUBIC); 6582 (without SACK); 6298; 8985 section 7 (tail loss probe); 5961 (challenge
+ * D-SACK); 5681, 6928, 9438 (CUBIC); 6582 (without SACK); 6298; 8985 (RACK-TLP); 6937; 3522, 4015; 5961 (challenge
  * ACKs, and a limit per flow, not a global one); 6528; 6191. What deliberately is not: ECN (a proxy that ends the
  * connection has no queue to mark), TCP Fast Open (a cookie is an identity), urgent data (delivered in band; the
  * pointer means nothing to SOCKS), Nagle (Tor's cells are the grain already), keepalives of our own.

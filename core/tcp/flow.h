@@ -79,6 +79,10 @@ enum flow_flag {
     FLOW_SYN_AGAIN = 1 << 22,   /* the SYN-ACK was sent more than once (RFC 6298 5.7) */
     FLOW_LIMITED = 1 << 23,     /* cwnd was used up, or nearly, since the last round trip sample */
     FLOW_WAS_LIMITED = 1 << 24, /* and between the two samples before */
+    FLOW_REORDERED = 1 << 25,   /* segments were seen to overtake one another on the way */
+    FLOW_REO_ARMED = 1 << 26,   /* the timer that is armed is one for reordering, not the RTO (RFC 8985 6.3) */
+    FLOW_PROBE_AGAIN =
+        1 << 27, /* with FLOW_PROBED: the probe was a retransmission; recover is what it reached to */
 };
 
 #define FLOW_CHALLENGES 10u /* challenge ACKs a flow may send at once; one more each 100 ms */
@@ -91,8 +95,10 @@ struct flow {
     uint8_t state;         /* enum flow_state */
     uint8_t rcv_shift : 4; /* scale of the windows we send */
     uint8_t snd_shift : 4; /* scale of the windows we get */
-    uint8_t backoff;       /* how often the RTO was doubled; stays until there is a new sample (RFC 6298 5) */
-    uint8_t retries;       /* timeouts in a row without progress */
+    uint8_t backoff : 4;   /* how often the RTO was doubled; stays until there is a new sample (RFC 6298 5) */
+    uint8_t retries : 4;   /* timeouts in a row without progress */
+    uint8_t reo_steps : 4; /* quarters of a round trip that reordering may take (RFC 8985 6.2 step 4); 0 as 1 */
+    uint8_t reo_keep : 4;  /* recoveries for which they still hold */
     uint8_t dup_acks;      /* duplicate ACKs in a row */
     uint8_t gather;        /* 1 + number of the gather slot that holds payload of this turn, or 0 */
     uint8_t challenges;    /* challenge ACKs it may still send now (RFC 5961 7) */
@@ -130,7 +136,7 @@ struct flow {
     uint32_t rexmit_nxt;     /* next byte to send again, below lost_edge */
     uint32_t lost_edge;      /* bytes below it and not reported by SACK are lost */
     uint32_t recover;        /* snd_nxt when the loss was noticed */
-    uint32_t board;          /* SACK scoreboard, slot number, or 0 */
+    uint32_t board;          /* what is known about losses and repairs, slot number, or 0 */
     uint32_t cwnd;           /* bytes */
     uint32_t ssthresh;       /* bytes */
     uint32_t cubic_max;      /* W_max, bytes */

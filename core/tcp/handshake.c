@@ -195,7 +195,7 @@ void handshake_timeout(struct tcp_engine *e, struct flow *f)
         flow_end(e, f, TCP_RELEASE_ABORT);
         return;
     }
-    f->backoff++;
+    f->backoff = (f->backoff + 1u) & 15u;
     f->flags |= FLOW_RTO_ARMED | FLOW_SYN_AGAIN;
     f->rto_at = e->now_ms + (RTO_INITIAL << f->backoff);
     e->counters.retransmits++;

@@ -33,6 +33,7 @@
 #define GATHER_SLOTS 8u
 #define GATHER_IOV 64u
 #define BOARD_BLOCKS 16u
+#define BOARD_RESENT 16u
 
 /* In-order payload of one flow, as it lies in the caller's buffers, until the end of the turn. */
 struct gather {
@@ -42,10 +43,34 @@ struct gather {
     struct iovec iov[GATHER_IOV];
 };
 
-/* SACK scoreboard (RFC 6675): what the workstation reported beyond snd_una, ascending and disjoint. */
+/* A retransmission of [left, right) that was not answered yet. */
+struct resent {
+    uint32_t left, right;
+    uint32_t at; /* us */
+    bool lost;   /* to be sent once more */
+};
+
+/* What a flow in trouble remembers: the SACK scoreboard (RFC 6675), times (RFC 8985), the pace of its recovery (RFC
+ * 6937), and how things were before it. Held while there are blocks, a probe is out, or recovery is under way. */
 struct board {
-    uint32_t count;
+    uint32_t count; /* blocks that the workstation reported beyond snd_una, ascending and disjoint */
     struct sack_block block[BOARD_BLOCKS];
+    uint32_t resent_count;
+    struct resent resent[BOARD_RESENT]; /* oldest first */
+
+    uint32_t rack_rtt;    /* us from sending to arrival of what was sent last of all that arrived; 0: nothing yet */
+    uint32_t rack_at;     /* us, when it was sent */
+    uint32_t rack_end;    /* and where it ended */
+    uint32_t rack_top;    /* end of the highest block that was sent only once */
+    uint32_t rack_top_at; /* us, when that was */
+
+    uint32_t prr_flight;    /* bytes in flight when recovery began */
+    uint32_t prr_delivered; /* bytes that arrived since */
+    uint32_t prr_out;       /* bytes sent since */
+
+    uint32_t undo_cwnd; /* cwnd and ssthresh before the reduction; 0: nothing to undo */
+    uint32_t undo_ssthresh;
+    uint32_t undo_ts; /* timestamp of the first retransmission: an echo from before says it was not needed */
 };
 
 /* What one workstation uses. */
@@ -178,6 +203,8 @@ void queue_drop(struct tcp_engine *e, struct flow *f, uint32_t bytes);
 /* Point iov at payload [seq, seq + len). Returns the number of pieces, *got the bytes covered. */
 int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, struct iovec *iov, int max,
                uint32_t *got);
+/* When byte `seq` was sent first, us, or a little before: when its chunk's first byte was. */
+uint32_t queue_sent_at(const struct tcp_engine *e, const struct flow *f, uint32_t seq);
 
 /* send.c: data and FIN out. */
 /* Send what may be sent. True if the turn's budget ended it. */
@@ -186,17 +213,59 @@ void send_arm(struct tcp_engine *e, struct flow *f);
 void send_timeout(struct tcp_engine *e, struct flow *f);
 uint32_t send_pipe(const struct tcp_engine *e, const struct flow *f);
 
+/* recovery.c: how a flow gets over a loss. */
+/* After each valid ACK that told something: find what is lost, begin and end recovery, set its pace. `delivered` is how
+ * many bytes it said have arrived. */
+void recovery_acked(struct tcp_engine *e, struct flow *f, uint32_t delivered, bool advanced);
+/* The timer for reordering struck. */
+void recovery_timeout(struct tcp_engine *e, struct flow *f);
+/* A timeout: everything in flight is lost. */
+void recovery_all_lost(struct tcp_engine *e, struct flow *f);
+/* snd_una moved on to `s->ack`, from `from`. */
+void recovery_advanced(struct tcp_engine *e, struct flow *f, const struct segment *s, uint32_t from);
+/* Something left during recovery. */
+void recovery_sent(struct tcp_engine *e, struct flow *f, uint32_t bytes);
+
+/* rack.c: loss by time. */
+/* [seq, seq + len) was sent again, just now. */
+void rack_resent(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len);
+/* Does a retransmission that was not answered reach to `right`? */
+bool rack_is_resent(const struct board *b, uint32_t right);
+/* An ACK came: take note of the times of what it reports. */
+void rack_news(struct tcp_engine *e, struct flow *f);
+/* Find out what is lost now: moves lost_edge, marks retransmissions, sets a timer if time may tell more. True if there is
+ * more than before. */
+bool rack_detect(struct tcp_engine *e, struct flow *f);
+/* The first range that was sent again in vain. False if there is none. */
+bool rack_lost_again(const struct tcp_engine *e, const struct flow *f, uint32_t *left, uint32_t *right);
+/* Bytes in all such ranges. */
+uint32_t rack_lost_bytes(const struct tcp_engine *e, const struct flow *f);
+/* D-SACK: we sent again what had arrived. */
+void rack_dsack(struct flow *f);
+void rack_recovery_begins(struct flow *f);
+
 /* scoreboard.c */
+/* The flow's board, or NULL. */
+struct board *board_of(const struct tcp_engine *e, const struct flow *f);
+/* The same, taken if need be; NULL if there is none left. */
+struct board *board_take(struct tcp_engine *e, struct flow *f);
 /* Note the SACK blocks of a segment. True if one told something new. */
 bool board_note(struct tcp_engine *e, struct flow *f, const struct segment *s);
+/* Forget what lies below snd_una, and give the board back if nothing keeps it. */
 void board_prune(struct tcp_engine *e, struct flow *f);
+/* Forget the blocks only. */
+void board_clear(struct tcp_engine *e, struct flow *f);
+/* The right edge of the highest block; snd_una if there is none. */
+uint32_t board_top(const struct tcp_engine *e, const struct flow *f);
+/* Segments reported, about: full ones, and one for each rest. */
+uint32_t board_segments(const struct tcp_engine *e, const struct flow *f);
+/* Where the highest reported byte in [from, to) ends; `from` if there is none. */
+uint32_t board_sacked_end(const struct tcp_engine *e, const struct flow *f, uint32_t from, uint32_t to);
 void board_drop(struct tcp_engine *e, struct flow *f);
 /* Bytes in [from, to) that SACK reported. */
 uint32_t board_sacked(const struct tcp_engine *e, const struct flow *f, uint32_t from, uint32_t to);
 /* The first hole at or after `from`: its start in *from, its end (at most `to`) returned. */
 uint32_t board_hole(const struct tcp_engine *e, const struct flow *f, uint32_t *from, uint32_t to);
-/* RFC 6675 IsLost(): bytes below the result and not reported are lost. snd_una if none is. */
-uint32_t board_lost_edge(const struct tcp_engine *e, const struct flow *f);
 
 /* congestion.c: CUBIC (RFC 9438) */
 void congestion_init(struct flow *f);

@@ -112,7 +112,7 @@ int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_
     int n = 0;
     *got = 0;
     while (i != 0 && n < max && *got < len) {
-        const struct chunk *c = chunk_info(&e->chunks, i);
+        struct chunk *c = chunk_info(&e->chunks, i);
         if (seq_ge(seq, at + c->len)) {
             at += c->len;
             i = c->next;
@@ -124,8 +124,27 @@ int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_
         iov[n++].iov_len = piece;
         *got += piece;
         seq += piece;
+        if (seq_gt(seq, f->snd_nxt)) {
+            c->stamp = (uint32_t)e->now;
+            if (c->off == 0 && skip == 0)
+                c->seq = c->stamp;
+        }
         f->snd_cursor = i;
         f->snd_cursor_seq = at;
     }
     return n;
+}
+
+uint32_t queue_sent_at(const struct tcp_engine *e, const struct flow *f, uint32_t seq)
+{
+    uint32_t at = f->snd_una;
+    uint32_t sent = (uint32_t)e->now;
+    for (uint32_t i = f->snd_head; i != 0; i = chunk_info(&e->chunks, i)->next) {
+        const struct chunk *c = chunk_info(&e->chunks, i);
+        sent = c->seq;
+        at += c->len;
+        if (seq_lt(seq, at))
+            break;
+    }
+    return sent; /* the FIN: as the last byte */
 }

@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The SACK scoreboard (RFC 2018, RFC 6675): a handful of disjoint ranges beyond snd_una, taken from a pool only while
- * there are any. A flow that finds the pool empty falls back to counting duplicate ACKs, as one without SACK does.
+ * The board: what a flow in trouble remembers, taken from a pool for as long as it is. Here, its SACK blocks (RFC 2018,
+ * RFC 6675): a handful of disjoint ranges beyond snd_una. A flow that finds the pool empty falls back to counting
+ * duplicate ACKs, as one without SACK does.
  */
 #include "tcp/internal.h"
 
-static struct board *board_of(const struct tcp_engine *e, const struct flow *f)
+struct board *board_of(const struct tcp_engine *e, const struct flow *f)
 {
     return f->board != 0 ? pool_at(&e->boards, f->board) : NULL;
+}
+
+struct board *board_take(struct tcp_engine *e, struct flow *f)
+{
+    if (f->board == 0) {
+        f->board = pool_take(&e->boards);
+        if (f->board != 0)
+            memset(pool_at(&e->boards, f->board), 0, sizeof(struct board));
+    }
+    return board_of(e, f);
 }
 
 void board_drop(struct tcp_engine *e, struct flow *f)
@@ -15,6 +26,13 @@ void board_drop(struct tcp_engine *e, struct flow *f)
     if (f->board != 0)
         pool_give(&e->boards, f->board);
     f->board = 0;
+}
+
+void board_clear(struct tcp_engine *e, struct flow *f)
+{
+    struct board *b = board_of(e, f);
+    if (b != NULL)
+        b->count = 0;
 }
 
 static void remove_at(struct board *b, uint32_t k)
@@ -59,13 +77,10 @@ bool board_note(struct tcp_engine *e, struct flow *f, const struct segment *s)
         /* D-SACK (RFC 2883) lies below the ACK; what was never sent is a lie. */
         if (seq_ge(left, right) || seq_le(left, s->ack) || seq_lt(left, f->snd_una) || seq_gt(right, f->snd_nxt))
             continue;
-        if (f->board == 0) {
-            f->board = pool_take(&e->boards);
-            if (f->board == 0)
-                return true; /* not kept, but counted as a duplicate ACK */
-            board_of(e, f)->count = 0;
-        }
-        news |= merge(board_of(e, f), left, right);
+        struct board *b = board_take(e, f);
+        if (b == NULL)
+            return true; /* not kept, but counted as a duplicate ACK */
+        news |= merge(b, left, right);
     }
     return news;
 }
@@ -79,7 +94,7 @@ void board_prune(struct tcp_engine *e, struct flow *f)
         remove_at(b, 0);
     if (b->count > 0 && seq_lt(b->block[0].left, f->snd_una))
         b->block[0].left = f->snd_una;
-    if (b->count == 0)
+    if (b->count == 0 && !(f->flags & (FLOW_RECOVERY | FLOW_LOSS | FLOW_PROBED)))
         board_drop(e, f);
 }
 
@@ -111,15 +126,27 @@ uint32_t board_hole(const struct tcp_engine *e, const struct flow *f, uint32_t *
     return to;
 }
 
-uint32_t board_lost_edge(const struct tcp_engine *e, const struct flow *f)
+uint32_t board_sacked_end(const struct tcp_engine *e, const struct flow *f, uint32_t from, uint32_t to)
 {
     const struct board *b = board_of(e, f);
-    uint32_t above = 0;
     for (uint32_t k = b != NULL ? b->count : 0; k-- > 0;) {
-        above += b->block[k].right - b->block[k].left;
-        /* DupThresh is 3: more than (3 - 1) * SMSS bytes above, or 3 ranges above. */
-        if (above > 2u * f->snd_mss || b->count - k >= 3)
-            return b->block[k].left;
+        if (seq_lt(b->block[k].left, to))
+            return seq_max(from, seq_min(to, b->block[k].right));
     }
-    return f->snd_una;
+    return from;
+}
+
+uint32_t board_top(const struct tcp_engine *e, const struct flow *f)
+{
+    const struct board *b = board_of(e, f);
+    return b != NULL && b->count > 0 ? b->block[b->count - 1].right : f->snd_una;
+}
+
+uint32_t board_segments(const struct tcp_engine *e, const struct flow *f)
+{
+    const struct board *b = board_of(e, f);
+    uint32_t sum = 0;
+    for (uint32_t k = 0; b != NULL && k < b->count; k++)
+        sum += (b->block[k].right - b->block[k].left + f->snd_mss - 1) / f->snd_mss;
+    return sum;
 }

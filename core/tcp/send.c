@@ -46,8 +46,10 @@ uint32_t send_pipe(const struct tcp_engine *e, const struct flow *f)
         pipe += again - f->snd_una - board_sacked(e, f, f->snd_una, again);
     /* Without SACK each duplicate ACK says that one segment left the wire; after a timeout it is one of those that were
      * given up already. */
-    if (f->board == 0 && !(f->flags & FLOW_LOSS))
+    if ((f->board == 0 || !(f->flags & FLOW_SACK)) && !(f->flags & FLOW_LOSS))
         pipe -= u32_min(pipe, (uint32_t)f->dup_acks * f->snd_mss);
+    else
+        pipe -= u32_min(pipe, rack_lost_bytes(e, f));
     return pipe;
 }
 
@@ -67,18 +69,30 @@ static void resend_range(struct tcp_engine *e, struct flow *f, uint32_t seq, uin
     e->counters.retransmits++;
     uint32_t bytes = fin ? len - 1 : len;
     emit_data(e, f, seq, bytes, fin, bytes > 0 && seq + len == f->snd_nxt);
+    rack_resent(e, f, seq, len);
+    recovery_sent(e, f, bytes);
+}
+
+/* The next range to send again: what was sent again in vain, then what was not sent again yet. */
+static bool next_lost(struct tcp_engine *e, struct flow *f, uint32_t *start, uint32_t *end)
+{
+    if (rack_lost_again(e, f, start, end))
+        return true;
+    *start = seq_max(f->rexmit_nxt, f->snd_una);
+    if (seq_ge(*start, f->lost_edge))
+        return false;
+    *end = board_hole(e, f, start, f->lost_edge);
+    f->rexmit_nxt = *start;
+    return *start != *end;
 }
 
 /* Send again what is lost. Returns true if the budget ended it. */
 static bool resend(struct tcp_engine *e, struct flow *f, uint32_t *frames)
 {
     uint32_t mss = emit_mss(e, f);
-    while (seq_lt(f->rexmit_nxt, f->lost_edge)) {
-        uint32_t start = seq_max(f->rexmit_nxt, f->snd_una);
-        uint32_t end = board_hole(e, f, &start, f->lost_edge);
-        f->rexmit_nxt = start;
-        if (start == end)
-            return false;
+    uint32_t start;
+    uint32_t end;
+    while (next_lost(e, f, &start, &end)) {
         if (*frames == 0)
             return true;
         uint32_t pipe = send_pipe(e, f);
@@ -99,7 +113,7 @@ static bool resend(struct tcp_engine *e, struct flow *f, uint32_t *frames)
         if (len == 0)
             return false;
         resend_range(e, f, start, len);
-        f->rexmit_nxt = start + len;
+        f->rexmit_nxt = seq_max(f->rexmit_nxt, start + len);
         (*frames)--;
     }
     return false;
@@ -140,6 +154,8 @@ static void sent_new(struct tcp_engine *e, struct flow *f, uint32_t len)
     if (len > 0)
         f->quick = 0; /* from here on ACKs may ride on data */
     f->snd_nxt += len;
+    if (f->flags & FLOW_RECOVERY)
+        recovery_sent(e, f, len);
 }
 
 /* May the FIN ride on, or follow, the byte before snd_una + snd_queued? */
@@ -222,7 +238,8 @@ static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, boo
 /* Nothing is lost, new or ended: most of the flows that are looked at only owe an ACK, or not even that. */
 static bool has_nothing(const struct flow *f)
 {
-    return unsent(f) == 0 && !(f->flags & (FLOW_READABLE | FLOW_UP_EOF)) && !seq_lt(f->rexmit_nxt, f->lost_edge);
+    return unsent(f) == 0 && !(f->flags & (FLOW_READABLE | FLOW_UP_EOF)) && !seq_lt(f->rexmit_nxt, f->lost_edge) &&
+           f->board == 0;
 }
 
 bool send_output(struct tcp_engine *e, struct flow *f)
@@ -264,7 +281,7 @@ void send_arm(struct tcp_engine *e, struct flow *f)
     if ((f->flags & FLOW_RTO_ARMED) && !((f->flags & FLOW_PERSIST) && flight(f) > 0 && !shut))
         return;
     uint32_t rto = u32_min(rtt_rto(f) << f->backoff, RTO_MAX);
-    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED);
+    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED);
     if (flight(f) == 0 || shut) {
         bool blocked = unsent(f) > 0 || (f->flags & FLOW_READABLE);
         if (flight(f) == 0 && !(sending && blocked))
@@ -289,6 +306,11 @@ void send_arm(struct tcp_engine *e, struct flow *f)
     timer_arm(e, f);
 }
 
+static void back_off(struct flow *f)
+{
+    f->backoff = u32_min(f->backoff + 1u, BACKOFF_MAX) & 15u;
+}
+
 /* A zero window is probed with one byte of real data, the oldest there is; a window too small to bother with is used
  * after all (RFC 9293 3.8.6.1). */
 static void persist_timeout(struct tcp_engine *e, struct flow *f)
@@ -299,10 +321,13 @@ static void persist_timeout(struct tcp_engine *e, struct flow *f)
             close_reset(e, f);
             return;
         }
-        f->backoff = (uint8_t)u32_min(f->backoff + 1u, BACKOFF_MAX);
+        back_off(f);
         if (f->snd_wnd == 0 || flight(f) > 0) {
-            if (flight(f) == 0)
+            if (flight(f) == 0) {
+                struct chunk *c = chunk_info(&e->chunks, f->snd_head);
+                c->seq = c->stamp = (uint32_t)e->now;
                 f->snd_nxt++;
+            }
             resend_range(e, f, f->snd_una, 1);
             f->rexmit_nxt = seq_max(f->rexmit_nxt, f->snd_una);
         } else {
@@ -330,6 +355,7 @@ static void tail_probe(struct tcp_engine *e, struct flow *f)
         uint32_t fin = (f->flags & FLOW_FIN_SENT) != 0;
         uint32_t data = flight(f) - fin;
         uint32_t len = fin + (data > 0 ? (data - 1) % emit_mss(e, f) + 1 : 0);
+        board_take(e, f); /* to know the answer to it from that to the first copy */
         resend_range(e, f, f->snd_nxt - len, len);
     }
     send_arm(e, f);
@@ -338,7 +364,7 @@ static void tail_probe(struct tcp_engine *e, struct flow *f)
 void send_timeout(struct tcp_engine *e, struct flow *f)
 {
     uint32_t why = f->flags;
-    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED);
+    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED);
     if (f->state == FLOW_SYN_RECEIVED) {
         handshake_timeout(e, f);
         return;
@@ -349,6 +375,10 @@ void send_timeout(struct tcp_engine *e, struct flow *f)
     }
     if (flight(f) == 0)
         return;
+    if (why & FLOW_REO_ARMED) {
+        recovery_timeout(e, f);
+        return;
+    }
     if (why & FLOW_TLP_ARMED) {
         tail_probe(e, f);
         return;
@@ -364,15 +394,8 @@ void send_timeout(struct tcp_engine *e, struct flow *f)
         if (f->pmtu_mss < f->snd_mss)
             f->snd_mss = f->pmtu_mss;
     }
-    congestion_timeout(e, f, flight(f));
-    f->retries++;
-    f->backoff = (uint8_t)u32_min(f->backoff + 1u, BACKOFF_MAX);
-    f->dup_acks = 0;
-    f->flags &= ~(uint32_t)FLOW_RECOVERY;
-    f->flags |= FLOW_LOSS;
-    board_drop(e, f); /* the receiver may have dropped what it reported (RFC 2018 8) */
-    f->recover = f->snd_nxt;
-    f->lost_edge = f->snd_nxt;
-    f->rexmit_nxt = f->snd_una;
+    recovery_all_lost(e, f);
+    f->retries = (f->retries + 1u) & 15u;
+    back_off(f);
     flow_list(e, f);
 }

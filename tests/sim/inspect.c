@@ -114,7 +114,8 @@ static const char *inspect_flow(const struct tcp_engine *e, struct flow *f, bool
         wrong = numbers(f);
     if (wrong == NULL)
         wrong = timers(e, f, busy);
-    if (wrong == NULL && f->board != 0 && ((struct board *)pool_at(&e->boards, f->board))->count == 0)
+    if (wrong == NULL && f->board != 0 && !(f->flags & (FLOW_RECOVERY | FLOW_LOSS | FLOW_PROBED)) &&
+        ((struct board *)pool_at(&e->boards, f->board))->count == 0)
         wrong = "an empty scoreboard";
     return wrong;
 }
