@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dns/onion.h"
 
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "dns/name.h"
-#include "dns/sha3.h"
 
 #define ONION_CHARS 56u                            /* base32 of: */
 #define ONION_KEY 32u                              /* bytes of public key, */
 #define ONION_CHECK 2u                             /* bytes of checksum, */
 #define ONION_BYTES (ONION_KEY + ONION_CHECK + 1u) /* and a version */
 #define ONION_VERSION 3u
+#define DIGEST_SIZE 32u
+
+/* libcrypto is in this binary for Tor's sake. It must not look for its configuration file, which is not there where names
+ * are answered, and would be a system call that is not allowed; what it needs it allocates at the first onion address. */
+static bool sha3_256(const void *data, size_t n, uint8_t digest[DIGEST_SIZE])
+{
+    unsigned size = 0;
+    return OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) == 1 &&
+           EVP_Digest(data, n, digest, &size, EVP_sha3_256(), NULL) == 1 && size == DIGEST_SIZE;
+}
 
 static int base32_value(char c)
 {
@@ -60,7 +71,6 @@ bool dns_onion_is_valid(const char *text, size_t len)
     memcpy(input, prefix, sizeof(prefix) - 1);
     memcpy(input + sizeof(prefix) - 1, address, ONION_KEY);
     input[sizeof(input) - 1] = ONION_VERSION;
-    uint8_t digest[SHA3_256_SIZE];
-    sha3_256(input, sizeof(input), digest);
-    return memcmp(digest, address + ONION_KEY, ONION_CHECK) == 0;
+    uint8_t digest[DIGEST_SIZE];
+    return sha3_256(input, sizeof(input), digest) && memcmp(digest, address + ONION_KEY, ONION_CHECK) == 0;
 }
