@@ -12,6 +12,9 @@
  *       +--> QUEUED --+   +----refused, broken, released----+
  *              +----------refused, released-----------------+
  *
+ * While the upstream is held nothing is connected, and every request waits in that queue. It is then no queue of a few
+ * milliseconds, so those in it whose flow is gone make room for others.
+ *
  * Events. Each socket is put into one inner epoll, edge-triggered, for reading and writing, and never touched with
  * epoll_ctl() again. An event carries index and generation of its flow: one that was fetched before its flow ended
  * is recognised and dropped. The same epoll watches the few other descriptors that the packet's way needs, so that
@@ -77,6 +80,7 @@ struct socks_upstream {
     uint64_t retry_at; /* microseconds; of meaning while the backlog is not empty */
     uint32_t capacity; /* SO_SNDBUF as the kernel keeps it, bytes */
     int epoll;
+    bool held;        /* nothing is connected for now */
     unsigned fetched; /* events[] holds so many that are not dispatched yet */
     unsigned watched; /* bits of socks_upstream_watch() that were found readable and not reported yet */
     struct epoll_event events[EVENTS_AT_ONCE];
@@ -179,13 +183,27 @@ static int stream_connect(struct socks_upstream *up, struct stream *s, struct tc
     return 0;
 }
 
-/* Let the request wait for the listener's backlog. 0 or -EAGAIN. */
+/* Forget the requests of flows that are gone. */
+static void forget_the_gone(struct socks_upstream *up)
+{
+    struct socks_backlog *backlog = up->backlog;
+    for (uint32_t n = backlog->count; n > 0; n--) {
+        struct socks_waiting w = *socks_backlog_first(backlog);
+        socks_backlog_pop(backlog);
+        if (stream_find(up, w.id) != NULL)
+            socks_backlog_put(backlog, w.id, w.request, w.len);
+    }
+}
+
+/* Let the request wait. 0 or -EAGAIN. */
 static int stream_wait(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, const uint8_t *request,
                        size_t len, uint64_t now)
 {
     if (up->backlog->count == 0)
         up->retry_at = now + RETRY_AFTER;
     s->state = STREAM_QUEUED;
+    if (up->held && up->backlog->count == SOCKS_BACKLOG_MAX)
+        forget_the_gone(up);
     return socks_backlog_put(up->backlog, id, request, len);
 }
 
@@ -269,7 +287,7 @@ int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const 
         digits[8] = '\0';
         s->key = (uint32_t)strtoul(digits, NULL, 16);
         /* Those who wait already come first. */
-        err = up->backlog->count > 0 ? -EAGAIN : stream_connect(up, s, id, request, (size_t)len);
+        err = up->held || up->backlog->count > 0 ? -EAGAIN : stream_connect(up, s, id, request, (size_t)len);
         if (err == -EAGAIN)
             err = stream_wait(up, s, id, request, (size_t)len, now);
     }
@@ -282,7 +300,7 @@ int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const 
 
 void socks_upstream_poll(struct socks_upstream *up, uint64_t now)
 {
-    if (up->backlog->count == 0 || now < up->retry_at)
+    if (up->held || up->backlog->count == 0 || now < up->retry_at)
         return;
     up->retry_at = now + RETRY_AFTER;
     for (const struct socks_waiting *w; (w = socks_backlog_first(up->backlog)) != NULL;) {
@@ -306,7 +324,13 @@ void socks_upstream_poll(struct socks_upstream *up, uint64_t now)
 bool socks_upstream_next(const struct socks_upstream *up, uint64_t *at)
 {
     *at = up->retry_at;
-    return up->backlog->count > 0;
+    return !up->held && up->backlog->count > 0;
+}
+
+void socks_upstream_hold(struct socks_upstream *up, bool hold)
+{
+    up->held = hold;
+    up->retry_at = 0;
 }
 
 /* --- events --- */

@@ -97,6 +97,10 @@ int socks_upstream_wait(struct socks_upstream *up, int timeout, unsigned *watche
  * is broken. */
 int socks_upstream_dispatch(struct socks_upstream *up, unsigned max_events, uint64_t now);
 
+/* Hold back every request from now on, or no longer. Flows that open meanwhile wait, SOCKS_BACKLOG_MAX of them at most
+ * (open() says -EAGAIN to more). When they may go on, the next socks_upstream_poll() lets them. */
+void socks_upstream_hold(struct socks_upstream *up, bool hold);
+
 /* Try again to connect what had to wait (the listener's backlog was full), if it is time. */
 void socks_upstream_poll(struct socks_upstream *up, uint64_t now);
 

@@ -49,6 +49,7 @@
     X(CHALLENGE_LIMIT,   "challenge-limit",   "a challenge ACK beyond the rate limit (RFC 5961)")              \
     X(DESTINATION_REFUSED, "destination-refused", "a connect into a range that is refused")                    \
     X(DESTINATION_UNKNOWN, "destination-unknown", "a connect to a virtual address that has no name")           \
+    X(NOT_READY,         "not-ready",         "a connection before Tor was up")                                \
     X(SEND,              "send",              "a frame that the workstation's link did not take")
 /* clang-format on */
 

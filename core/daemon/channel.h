@@ -77,6 +77,8 @@ struct channel_gateway_config {
     uint32_t workstation_flows;
     uint32_t connecting;
     uint32_t workstation_connecting;
+    uint32_t workstation_syns;
+    bool hold_until_ready;
     uint32_t buffers;
     uint32_t workstations;
     uint32_t names;

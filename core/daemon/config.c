@@ -23,7 +23,7 @@
 #include "socks/isolation.h"
 #include "tun/segment.h"
 
-#define KEYS_MAX 48u
+#define KEYS_MAX 64u
 
 static const struct config_word mode_words[] = {
     {"embedded", CONFIG_MODE_EMBEDDED},
@@ -34,6 +34,12 @@ static const struct config_word mode_words[] = {
 static const struct config_word accept_words[] = {
     {"deferred", CONFIG_ACCEPT_DEFERRED},
     {"optimistic", CONFIG_ACCEPT_OPTIMISTIC},
+    {NULL, 0},
+};
+
+static const struct config_word until_ready_words[] = {
+    {"hold", CONFIG_UNTIL_READY_HOLD},
+    {"refuse", CONFIG_UNTIL_READY_REFUSE},
     {NULL, 0},
 };
 
@@ -121,6 +127,7 @@ static const struct key keys[] = {
     {"dns", "upstream", KEY_ADDRESSES, FIELD(resolvers)},
 
     {"tcp", "accept", KEY_WORD, FIELD(accept), .words = accept_words, .fallback = "deferred"},
+    {"tcp", "until_ready", KEY_WORD, FIELD(until_ready), .words = until_ready_words, .fallback = "hold"},
     {"tcp", "half_close_timeout", KEY_NUMBER, FIELD(half_close_timeout), .min = 1, .max = 86400, .fallback = "60"},
     {"tcp", "idle_timeout", KEY_NUMBER, FIELD(idle_timeout), .min = 10, .max = 432000, .fallback = "7440"},
 
@@ -129,6 +136,7 @@ static const struct key keys[] = {
     {"limits", "connecting", KEY_NUMBER, FIELD(connecting), .min = 1, .max = 262144, .fallback = "2048"},
     {"limits", "workstation_connecting", KEY_NUMBER, FIELD(workstation_connecting), .min = 1, .max = 262144,
         .fallback = "1024"},
+    {"limits", "workstation_syns", KEY_NUMBER, FIELD(workstation_syns), .min = 1, .max = 1000000, .fallback = "2000"},
     {"limits", "buffers", KEY_NUMBER, FIELD(buffers), .min = 1, .max = 1024, .fallback = "64"},
     {"limits", "workstations", KEY_NUMBER, FIELD(workstations), .min = 1, .max = 65535, .fallback = "1024"},
     {"limits", "names", KEY_NUMBER, FIELD(names), .min = 64, .max = 262144, .fallback = "65536"},

@@ -31,6 +31,12 @@ enum config_mode {
     CONFIG_MODE_EXTERNAL, /* elsewhere: a SOCKS5 listener on a pathname socket */
 };
 
+/* What to do with connections while Tor is not up yet. */
+enum config_until_ready {
+    CONFIG_UNTIL_READY_HOLD,   /* let some wait, in silence */
+    CONFIG_UNTIL_READY_REFUSE, /* reset them */
+};
+
 /* When the workstation's SYN is answered. */
 enum config_accept {
     CONFIG_ACCEPT_DEFERRED,   /* when the SOCKS stream is open */
@@ -87,6 +93,7 @@ struct config {
 
     /* [tcp] */
     enum config_accept accept;
+    enum config_until_ready until_ready;
     uint32_t half_close_timeout; /* s without a byte from Tor, after the workstation's FIN */
     uint32_t idle_timeout;       /* s without a segment either way */
 
@@ -94,6 +101,7 @@ struct config {
     uint32_t flows;                  /* at once, in all */
     uint32_t workstation_flows;      /* the same for one workstation */
     uint32_t connecting;             /* flows whose stream is not open yet, in all */
+    uint32_t workstation_syns;       /* new flows of one workstation per second, and at once */
     uint32_t workstation_connecting; /* the same for one workstation */
     uint32_t buffers;                /* MiB for data under way to workstations, or out of order */
     uint32_t workstations;           /* known at once */

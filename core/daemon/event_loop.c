@@ -110,7 +110,7 @@ static bool take_message(struct event_loop *loop, const struct channel_message *
         uv_timer_start(&loop->announce, on_announce, ANNOUNCE_AGAIN_MS, 0);
         return true;
     case CHANNEL_TOR_STATE:
-        dns_set_ready(loop->gateway->dns, message->tor_state.bootstrapped);
+        gateway_set_ready(loop->gateway, message->tor_state.bootstrapped);
         return true;
     case CHANNEL_ASK_COUNTERS:
         send_counters(loop);

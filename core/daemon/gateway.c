@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/bucket.h"
 #include "base/pool.h"
 #include "base/range.h"
 #include "tun/device.h"
@@ -16,6 +17,7 @@
 #define UPSTREAM_EVENTS 512u             /* of one turn at most */
 #define CHUNKS_PER_MIB 256u              /* the engine's buffers are of 4 KiB */
 #define HOSTS_PER_MAC 16u                /* addresses that one workstation may use at once */
+#define HELD_PER_HOST 64u                /* flows of one workstation that may wait for Tor to come up */
 #define HOST_IDLE_US (300u * 1000000ull) /* after which another may take over its address */
 #define DNS_LOOKUPS 4096u                /* through Tor, those remembered included */
 #define DNS_STREAMS 1024u                /* flows to port 53 at once, at most */
@@ -105,6 +107,16 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
     const struct host *workstation = hosts_at(&g->tun.hosts, host);
     uint32_t name = 0;
 
+    /* In silence: the SYN comes again, and nothing is kept for it. */
+    if (!bucket_take(&g->host_syns[host], g->config->workstation_syns, g->config->workstation_syns, g->now))
+        return -EAGAIN;
+    if (!g->ready) {
+        target->why = DROP_NOT_READY;
+        if (!g->config->hold_until_ready)
+            return -ECONNREFUSED;
+        if (g->host_flows[host] >= HELD_PER_HOST)
+            return -EAGAIN;
+    }
     target->why = DROP_DESTINATION_REFUSED;
     if (workstation == NULL || tun_is_local(&g->tun, &tuple->dst))
         return -ECONNREFUSED;
@@ -318,11 +330,14 @@ static int init_tables(struct gateway *g)
     if (status == 0)
         status = memory_map(&g->host_memory, (size_t)g->config->workstations * sizeof(uint32_t));
     if (status == 0)
+        status = memory_map(&g->syn_memory, (size_t)g->config->workstations * sizeof(struct bucket));
+    if (status == 0)
         status = memory_map(&g->port_memory, port_use_size(g->config->flows));
     if (status == 0)
         port_use_init(&g->ports, g->port_memory.at, g->config->flows);
     g->flows = g->flow_memory.at;
     g->host_flows = g->host_memory.at;
+    g->host_syns = g->syn_memory.at;
     return status;
 }
 
@@ -350,6 +365,8 @@ static int init_upstream(struct gateway *g)
     status = socks_upstream_new(&g->upstream, &config);
     if (status == 0)
         socks_upstream_attach(g->upstream, g->engine);
+    if (status == 0)
+        socks_upstream_hold(g->upstream, true); /* gateway_set_ready() */
     return status;
 }
 
@@ -409,6 +426,7 @@ static void fini_dns_service(struct gateway *g)
 static void fini_tables(struct gateway *g)
 {
     memory_unmap(&g->port_memory);
+    memory_unmap(&g->syn_memory);
     memory_unmap(&g->host_memory);
     memory_unmap(&g->flow_memory);
 }
@@ -514,6 +532,13 @@ bool gateway_next_deadline(const struct gateway *g, uint64_t *at)
         any = any || waits[i];
     }
     return any;
+}
+
+void gateway_set_ready(struct gateway *g, bool ready)
+{
+    g->ready = ready;
+    dns_set_ready(g->dns, ready);
+    socks_upstream_hold(g->upstream, !ready);
 }
 
 void gateway_stop(struct gateway *g, uint64_t now)

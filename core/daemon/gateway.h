@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bucket.h"
 #include "base/drop.h"
 #include "daemon/channel.h"
 #include "daemon/counters.h"
@@ -56,10 +57,13 @@ struct gateway {
     struct gateway_memory dns_memory;
     struct gateway_memory flow_memory;
     struct gateway_memory host_memory;
+    struct gateway_memory syn_memory;
     struct tcp_engine *engine;
     struct dns *dns;
     struct dns_service *dns_service;
     struct gateway_flow *flows; /* by index, from 1 */
+    struct bucket *host_syns;   /* the pace of each workstation's new flows */
+    bool ready;                 /* Tor is up */
     uint32_t *host_flows;       /* flows of each workstation */
     struct gateway_memory port_memory;
     struct port_use ports; /* source ports of live flows */
@@ -84,6 +88,9 @@ int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again);
 
 /* When the next turn is due though nothing is ready, in *at (microseconds); false if there is no such time. */
 bool gateway_next_deadline(const struct gateway *g, uint64_t *at);
+
+/* Tor is up, or is not: until it is, new flows wait or are refused, and names are answered with SERVFAIL. */
+void gateway_set_ready(struct gateway *g, bool ready);
 
 /* Reset every flow: workstations get their RSTs, streams are closed. */
 void gateway_stop(struct gateway *g, uint64_t now);

@@ -262,6 +262,8 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->flows = c->flows;
     out->workstation_flows = c->workstation_flows;
     out->connecting = c->connecting;
+    out->workstation_syns = c->workstation_syns;
+    out->hold_until_ready = c->until_ready == CONFIG_UNTIL_READY_HOLD;
     out->workstation_connecting = c->workstation_connecting;
     out->buffers = c->buffers;
     out->workstations = c->workstations;

@@ -3,16 +3,23 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
 
+#define HEARTBEAT_EVERY_MS 5000u
+/* A small router may take seconds to read a consensus, and a busy one some more. */
+#define HEARTBEAT_LATE_MS 30000u
+#define SKEW_MAX_S 3600 /* a consensus is good for three hours, and Tor gives it some more */
+
 enum command {
     COMMAND_EVENTS,
     COMMAND_BOOTSTRAP,
     COMMAND_NETWORK,
+    COMMAND_HEARTBEAT,
     COMMAND_HALT,
 };
 
@@ -22,6 +29,7 @@ static void report_broken(struct tor_monitor *m, const char *why, int error)
         return;
     m->broken = true;
     uv_poll_stop(&m->poll);
+    uv_timer_stop(&m->heartbeat);
     m->ops.broken(m->ctx, why, error);
 }
 
@@ -48,6 +56,50 @@ static void flush(struct tor_monitor *m)
     int events = UV_READABLE | (len > 0 ? UV_WRITABLE : 0);
     if (events != m->events && uv_poll_start(&m->poll, events, on_ready) == 0)
         m->events = events;
+}
+
+/* A Tor that hangs still holds its connections and its socket: everything looks well, and nothing moves. */
+static void on_heartbeat(uv_timer_t *timer)
+{
+    struct tor_monitor *m = timer->data;
+    uint64_t silent = uv_now(timer->loop) - m->heard;
+    if (m->beating && silent >= HEARTBEAT_LATE_MS) {
+        report_broken(m, "Tor hangs: it does not answer on its control connection", -ETIMEDOUT);
+        return;
+    }
+    if (!m->beating && control_command(&m->control, COMMAND_HEARTBEAT, CONTROL_COMMAND_HEARTBEAT) == 0) {
+        m->beating = true;
+        m->heard = uv_now(timer->loop);
+        flush(m);
+    }
+}
+
+long tor_monitor_skew(const char *arguments)
+{
+    static const char key[] = "SKEW=";
+    for (const char *at = arguments; at != NULL; at = strchr(at, ' ')) {
+        at += *at == ' ';
+        if (strncmp(at, key, sizeof(key) - 1) == 0) {
+            long skew = strtol(at + sizeof(key) - 1, NULL, 10);
+            return skew >= SKEW_MAX_S || skew <= -SKEW_MAX_S ? skew : 0;
+        }
+    }
+    return 0;
+}
+
+/* Once it has bootstrapped, a relay's opinion of the time is nobody's business. Before, it is why it does not. */
+static void take_status(struct tor_monitor *m, const struct control_status *status)
+{
+    char why[160];
+    log_event(strcmp(status->severity, "NOTICE") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "tor-status",
+              LOG_S("severity", status->severity), LOG_S("action", status->action),
+              LOG_S("arguments", status->arguments));
+    long skew = strcmp(status->action, "CLOCK_SKEW") == 0 ? tor_monitor_skew(status->arguments) : 0;
+    if (skew == 0 || m->bootstrapped)
+        return;
+    snprintf(why, sizeof(why), "the clock of this machine is %ld seconds %s, and Tor cannot work so; set it right",
+             skew < 0 ? -skew : skew, skew < 0 ? "slow" : "fast");
+    report_broken(m, why, 0);
 }
 
 static void take_bootstrap(struct tor_monitor *m, const struct control_bootstrap *b)
@@ -103,9 +155,7 @@ static void on_event(void *ctx, struct control_event *event)
         take_bootstrap(m, &event->bootstrap);
         break;
     case CONTROL_EVENT_STATUS:
-        log_event(strcmp(event->status.severity, "NOTICE") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "tor-status",
-                  LOG_S("severity", event->status.severity), LOG_S("action", event->status.action),
-                  LOG_S("arguments", event->status.arguments));
+        take_status(m, &event->status);
         break;
     case CONTROL_EVENT_CIRC:
         log_circuit(&event->circuit);
@@ -136,7 +186,9 @@ static void on_info(void *ctx, const char *key, const char *value)
 static void on_done(void *ctx, unsigned what, unsigned code, const char *text)
 {
     struct tor_monitor *m = ctx;
-    if (code == 250 || what == COMMAND_HALT)
+    if (what == COMMAND_HEARTBEAT)
+        m->beating = false; /* whatever it said */
+    if (code == 250 || what == COMMAND_HALT || what == COMMAND_HEARTBEAT)
         return;
     log_event(LOG_LEVEL_ERROR, "tor-refused", LOG_U("command", what), LOG_U("code", code), LOG_S("answer", text));
     report_broken(m, "Tor refused a command", 0);
@@ -175,6 +227,8 @@ int tor_monitor_start(struct tor_monitor *m, uv_loop_t *loop, int fd, const stru
     m->events = 0;
     m->bootstrapped = false;
     m->broken = false;
+    m->beating = false;
+    m->heard = uv_now(loop);
     m->progress = 0;
     control_init(&m->control, &control_ops, m);
     int status = uv_poll_init(loop, &m->poll, fd);
@@ -184,6 +238,9 @@ int tor_monitor_start(struct tor_monitor *m, uv_loop_t *loop, int fd, const stru
         return status;
     }
     m->poll.data = m;
+    uv_timer_init(loop, &m->heartbeat);
+    m->heartbeat.data = m;
+    uv_timer_start(&m->heartbeat, on_heartbeat, HEARTBEAT_EVERY_MS, HEARTBEAT_EVERY_MS);
     control_command(&m->control, COMMAND_EVENTS, CONTROL_COMMAND_EVENTS);
     control_command(&m->control, COMMAND_BOOTSTRAP, CONTROL_COMMAND_BOOTSTRAP);
     control_command(&m->control, COMMAND_NETWORK, CONTROL_COMMAND_NETWORK);

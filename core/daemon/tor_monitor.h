@@ -15,8 +15,8 @@
 struct tor_monitor_ops {
     /* Tor can carry streams. Once. */
     void (*bootstrapped)(void *ctx);
-    /* The connection has ended or makes no sense: `why` says which, a static text, and `error` is a negative errno or
-     * 0. Nothing more comes. */
+    /* The connection has ended or makes no sense, Tor hangs, or it cannot work here: `why` says which, a text that lives
+     * until this returns, and `error` is a negative errno or 0. Nothing more comes. */
     void (*broken)(void *ctx, const char *why, int error);
 };
 
@@ -25,8 +25,11 @@ struct tor_monitor {
     struct tor_monitor_ops ops;
     void *ctx;
     uv_poll_t poll;
-    int fd;            /* owned; -1 when closed */
-    int events;        /* what the poll is started for */
+    int fd;     /* owned; -1 when closed */
+    int events; /* what the poll is started for */
+    uv_timer_t heartbeat;
+    uint64_t heard;    /* ms, uv_now(): the last answer to a heartbeat, or the start */
+    bool beating;      /* a heartbeat is under way */
     bool bootstrapped; /* was told */
     bool broken;       /* was told */
     unsigned progress; /* percent that was logged last, + 1; 0: none */
@@ -36,6 +39,10 @@ struct tor_monitor {
  * negative errno, and `fd` is closed. */
 int tor_monitor_start(struct tor_monitor *monitor, uv_loop_t *loop, int fd, const struct tor_monitor_ops *ops,
                       void *ctx);
+
+/* Seconds by which this machine's clock is off, from the arguments of a CLOCK_SKEW event ("SKEW=-86400 ..."), if it is so
+ * much that Tor cannot work: an hour and more. 0 else. */
+long tor_monitor_skew(const char *arguments);
 
 /* Ask Tor to end at once. */
 void tor_monitor_halt(struct tor_monitor *monitor);

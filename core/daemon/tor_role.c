@@ -2,7 +2,9 @@
 #include "daemon/tor_role.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +16,8 @@
 #include "daemon/privileges.h"
 #include "socks/tor_process.h"
 #include "socks/torrc.h"
+
+#define ROOM_BYTES (8l << 20) /* of a consensus and its descriptors, and for their next edition */
 
 /* It is the supervisor who decides when Tor ends. A signal to all processes of a service would end Tor first, and that
  * would look like a crash. Tor leaves the mask as it finds it. */
@@ -27,6 +31,23 @@ static void hold_signals(void)
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGUSR2);
     sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* See that there is room for what Tor keeps: it would go on without, and fail later for other reasons. 0 or negative
+ * errno. */
+static int check_room(const char *data)
+{
+    char path[CONFIG_PATH_MAX + 8];
+    snprintf(path, sizeof(path), "%s/room", data);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST && unlink(path) == 0)
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    int status = -posix_fallocate(fd, 0, ROOM_BYTES);
+    close(fd);
+    unlink(path);
+    return status == -EOPNOTSUPP || status == -EINVAL ? 0 : status;
 }
 
 /* As far as Tor can be, which has a network, files, and perhaps transports to start: filter.c says what is left of the
@@ -82,6 +103,12 @@ int tor_role_run(int channel)
         return 1;
     }
 
+    status = check_room(config.data);
+    if (status != 0) {
+        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "write to Tor's data directory (tor.data)"),
+                  LOG_S("directory", config.data), LOG_E("error", status));
+        return 1;
+    }
     status = lock_in(config.best_effort, &step);
     if (status != 0) {
         log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", step), LOG_E("error", status));

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "socks/backlog.h"
 #include "upstream_rig.h"
 
 static void a_full_backlog_makes_flows_wait_in_order(void **state)
@@ -102,6 +103,49 @@ static void no_more_flows_wait_than_there_is_room_for(void **state)
     assert_false(socks_upstream_next(up, &at));
 }
 
+static void who_is_held_waits_until_it_may_go_on(void **state)
+{
+    uint64_t at;
+    (void)state;
+    rig_start();
+    socks_upstream_hold(up, true);
+    assert_int_equal(open_flow(1), 0);
+    assert_int_equal(open_flow(2), 0);
+    assert_false(socks_upstream_next(up, &at));
+    socks_upstream_poll(up, clock_now + 1000000);
+    assert_int_equal(accept(listener, NULL, NULL), -1);
+    socks_upstream_hold(up, false);
+    assert_true(socks_upstream_next(up, &at));
+    assert_true(at <= clock_now);
+    socks_upstream_poll(up, clock_now);
+    int first = server_take(), second = server_take();
+    SAY(first, ANSWER_SHORT);
+    dispatch();
+    assert_told(0, CONNECTED, 1);
+    close(first);
+    close(second);
+}
+
+static void who_is_held_and_goes_makes_room(void **state)
+{
+    uint32_t i = 1;
+    (void)state;
+    rig_start();
+    socks_upstream_hold(up, true);
+    for (; i <= SOCKS_BACKLOG_MAX; i++)
+        assert_int_equal(open_flow(i), 0);
+    assert_int_equal(open_flow(i), -EAGAIN);
+    socks_upstream_release(up, flow(7), TCP_RELEASE_ABORT);
+    assert_int_equal(open_flow(i), 0);
+    assert_int_equal(open_flow(i + 1), -EAGAIN);
+    socks_upstream_hold(up, false);
+    for (unsigned n = 0; n < SOCKS_BACKLOG_MAX; n++) {
+        socks_upstream_poll(up, clock_now + 10000u * n);
+        close(server_take());
+    }
+    assert_int_equal(socks_upstream_counters(up)->opened, SOCKS_BACKLOG_MAX);
+}
+
 static void who_waits_for_a_listener_that_goes_away_fails(void **state)
 {
     (void)state;
@@ -127,6 +171,8 @@ int main(void)
         UPSTREAM_TEST(a_full_backlog_makes_flows_wait_in_order),
         UPSTREAM_TEST(a_newcomer_does_not_overtake_who_waits),
         UPSTREAM_TEST(no_more_flows_wait_than_there_is_room_for),
+        UPSTREAM_TEST(who_is_held_waits_until_it_may_go_on),
+        UPSTREAM_TEST(who_is_held_and_goes_makes_room),
         UPSTREAM_TEST(who_waits_for_a_listener_that_goes_away_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
