@@ -59,7 +59,7 @@ static void check(struct dns *dns, struct bytes message, const struct dns_client
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static _Alignas(64) uint8_t memory[65536];
-    struct dns_config config;
+    struct dns_config config = {0};
     dns_config_defaults(&config);
     memset(config.secret, 7, sizeof(config.secret));
     config.slots = 64;
