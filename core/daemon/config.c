@@ -136,7 +136,7 @@ static const struct key keys[] = {
     {"limits", "connecting", KEY_NUMBER, FIELD(connecting), .min = 1, .max = 262144, .fallback = "2048"},
     {"limits", "workstation_connecting", KEY_NUMBER, FIELD(workstation_connecting), .min = 1, .max = 262144,
         .fallback = "1024"},
-    {"limits", "workstation_syns", KEY_NUMBER, FIELD(workstation_syns), .min = 1, .max = 1000000, .fallback = "2000"},
+    {"limits", "workstation_syns", KEY_NUMBER, FIELD(workstation_syns), .min = 1, .max = 1000000, .fallback = "10000"},
     {"limits", "buffers", KEY_NUMBER, FIELD(buffers), .min = 1, .max = 1024, .fallback = "64"},
     {"limits", "workstations", KEY_NUMBER, FIELD(workstations), .min = 1, .max = 65535, .fallback = "1024"},
     {"limits", "names", KEY_NUMBER, FIELD(names), .min = 64, .max = 262144, .fallback = "65536"},

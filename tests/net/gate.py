@@ -8,8 +8,10 @@ namespace without a route, so it never bootstraps.
 
 import os
 import pathlib
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -100,6 +102,41 @@ class Gate(unittest.TestCase):
         self.assertEqual(self.process.wait(10), 1)
         self.assertIn("write to Tor's data directory (tor.data)", self.log())
         self.assertIn("No space left on device", self.log())
+
+
+def connect_many(address, ports):
+    """Begin connections to all ports at once; how many were made within a second of the first, and in five."""
+    peers, early = [], 0
+    for port in ports:
+        peer = socket.socket()
+        peer.setblocking(False)
+        peer.connect_ex((address, port))
+        peers.append(peer)
+    began, made = time.monotonic(), set()
+    while time.monotonic() - began < 5 and len(made) < len(peers):
+        _, writable, _ = select.select([], [p for p in peers if p not in made], [], 0.1)
+        made.update(writable)
+        if time.monotonic() - began < 0.8:
+            early = len(made)
+    for peer in peers:
+        peer.close()
+    return early, len(made)
+
+
+class Quota(unittest.TestCase):
+    """A workstation that opens more than its share."""
+
+    def test_new_flows_have_a_pace_and_come_through_in_the_end(self):
+        directory = pathlib.Path(tempfile.mkdtemp(prefix="cloister-gate-"))
+        gateway = smoke.Gateway(directory, "[limits]\nworkstation_syns = 20\n")
+        try:
+            early, late = gateway.inside(connect_many, FAR, [7] * 50)
+            self.assertLessEqual(early, 40)
+            self.assertEqual(late, 50)
+            self.assertGreaterEqual(gateway.counters()["drop_tcp_quota"], 10)
+        finally:
+            gateway.close()
+            shutil.rmtree(directory)
 
 
 def main():
