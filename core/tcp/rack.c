@@ -199,7 +199,8 @@ bool rack_detect(struct tcp_engine *e, struct flow *f)
     }
     if (wait > 0 && f->snd_wnd > 0) {
         uint32_t at = e->now_ms + (wait + 999) / 1000 + REO_TIMER_MIN;
-        if (!(f->flags & FLOW_RTO_ARMED) || seq_lt(at, f->rto_at)) {
+        /* After a silence of minutes the times mean little: no later than the timeout. */
+        if (seq_lt(at, f->flags & FLOW_RTO_ARMED ? f->rto_at : e->now_ms + rtt_rto(f))) {
             f->flags &= ~(uint32_t)(FLOW_TLP_ARMED | FLOW_PERSIST);
             f->flags |= FLOW_RTO_ARMED | FLOW_REO_ARMED;
             f->rto_at = at;

@@ -14,7 +14,7 @@ import tempfile
 import bed
 
 FLOWS = 3        # each way, at once
-SILENCE = 4.0    # seconds: past a retransmission timeout doubled four times from 200 ms
+SILENCE = 8.0    # seconds: a retransmission timeout doubled five times from 200 ms, by chance one in a million
 DELAY = 5000     # us each way
 LINKS = [
     ("as it is", {}, 8_000_000),
