@@ -6,6 +6,7 @@
 """
 
 import ctypes
+import ipaddress
 import os
 import pathlib
 import shutil
@@ -247,6 +248,40 @@ class Prober(Case):
         for server in (GATEWAY, ELSEWHERE, "8.8.8.8"):
             self.assert_address(udp(dns.query(), server))
             self.assert_address(tcp(dns.query(), server))
+
+
+class Six(Case):
+    """Over IPv6."""
+
+    configuration = "[workstation]\naddress6 = fd19:c33d:88bc::10/64\n"
+    gateway6 = "fd19:c33d:88bc::10"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        smoke.run("ip", "addr", "add", "fd19:c33d:88bc::11/64", "dev", "cloister0", "nodad")
+        smoke.run("ip", "-6", "route", "add", "default", "via", cls.gateway6)
+
+    def ask(self, message, server):
+        """Over UDP and TCP."""
+        with dns.Stream(server, family=socket.AF_INET6) as stream:
+            stream.send(message)
+            answer = stream.receive()
+        self.assertEqual(dns.ask_udp(server, message, family=socket.AF_INET6), answer)
+        return answer
+
+    def test_it_answers_for_any_address_and_both_families(self):
+        for server in (self.gateway6, "2001:4860:4860::8888"):
+            self.assertRegex(self.ask(dns.query(), server).texts[0], r"^10\.")
+            self.assertRegex(self.ask(dns.query(kind=dns.AAAA), server).texts[0], "^fd6c:")
+
+    def test_a_name_has_the_same_address_over_both(self):
+        self.assertEqual(udp(dns.query()).texts, self.ask(dns.query(), self.gateway6).texts)
+
+    def test_an_ipv6_address_leads_back_to_its_name(self):
+        address, = self.ask(dns.query(kind=dns.AAAA), self.gateway6).texts
+        pointer = ipaddress.ip_address(address).reverse_pointer
+        self.assertEqual(self.ask(dns.query(pointer, dns.PTR), self.gateway6).texts, [NAME])
 
 
 class Virtual(Case):

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "dns/answer.h"
+#include "dns/forward.h"
 #include "dns_check.h"
 #include "random.h"
 
@@ -26,6 +27,7 @@ static struct dns *dns;
 static struct dns_config config;
 static struct random rng;
 static unsigned long fed, answered;
+static unsigned long believed; /* answers of others that would be passed on */
 static unsigned files;
 
 static int setup(void **state)
@@ -76,15 +78,49 @@ static void feed(const uint8_t *message, size_t n, enum dns_transport transport)
     free(copy);
 }
 
+/* The same bytes as what a resolver answers, to the question in them: believed or not, what is passed on is well-formed to
+ * its last byte. */
+static void feed_answer(const uint8_t *message, size_t n)
+{
+    static uint8_t out[DNS_TCP_MAX];
+    struct dns_lookup_key key = {.kind = DNS_LOOKUP_RECORDS, .flags = DNS_LOOKUP_EDNS};
+    uint8_t *copy = malloc(n + 1);
+    assert_non_null(copy);
+    memcpy(copy, message, n);
+    struct bytes b = bytes_of(copy, n);
+    size_t opt;
+    bytes_take(&b, DNS_HEADER_SIZE);
+    if (dns_name_read(&b, &key.name)) {
+        struct dns_query query = {.id = 7, .name = key.name, .udp_size = 512};
+        for (size_t i = 0; i < key.name.len; i++)
+            key.name.wire[i] = (uint8_t)(key.name.wire[i] >= 'A' && key.name.wire[i] <= 'Z' ? key.name.wire[i] + 32
+                                                                                            : key.name.wire[i]);
+        query.type = key.type = bytes_u16(&b);
+        query.class = DNS_CLASS_IN;
+        if (dns_forward_check(bytes_of(copy, n), &key, be16_load(copy), &opt) == 0) {
+            believed++;
+            assert_true(dns_forward_reply(bytes_of(copy, n), opt, &query, out, sizeof(out), true) <= 512);
+            assert_int_equal(dns_forward_reply(bytes_of(copy, n), opt, &query, out, sizeof(out), false), n);
+            assert_int_equal(be16_load(out), 7);
+        }
+    }
+    free(copy);
+}
+
 static void feed_mutated(const uint8_t *message, size_t n)
 {
     uint8_t copy[4096];
     feed(message, n, DNS_UDP);
     feed(message, n, DNS_TCP);
+    feed_answer(message, n);
     if (n < 12 || n > sizeof(copy))
         return;
     for (int round = 0; round < MUTATIONS; round++) {
         memcpy(copy, message, n);
+        if (round % 4 == 0) {
+            copy[random_below(&rng, (uint32_t)n)] = (uint8_t)random_u64(&rng);
+            feed_answer(copy, n);
+        }
         copy[2] &= 0x01; /* a query, whatever it was */
         if (random_below(&rng, 2) == 0) {
             copy[4] = 0;
@@ -144,8 +180,8 @@ static void messages_that_broke_other_parsers_are_answered_or_dropped(void **sta
     char path[4096];
     snprintf(path, sizeof(path), "%s/dns", captures);
     assert_int_equal(nftw(path, feed_file, 16, FTW_PHYS), 0);
-    printf("%u files, %lu messages, %lu answered\n", files, fed, answered);
-    assert_true(files > 0 && answered > 0);
+    printf("%u files, %lu messages, %lu answered; %lu answers believed\n", files, fed, answered, believed);
+    assert_true(files > 0 && answered > 0 && believed > 0);
 }
 
 int main(void)
