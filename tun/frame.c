@@ -78,11 +78,8 @@ enum drop frame_parse(struct frame *frame, struct bytes raw, const uint8_t mac[F
 
     uint16_t type = be16_load(ethernet + 2 * FRAME_MAC_LEN);
     switch (type) {
-    case FRAME_TYPE_IPV4: /* to a group: nothing that the gateway would answer */
-        if (frame->group)
-            return DROP_FRAME_FOREIGN;
-        break;
-    case FRAME_TYPE_ARP: /* requests are broadcast, and only that */
+    case FRAME_TYPE_IPV4: /* clients of DHCP, and */
+    case FRAME_TYPE_ARP:  /* requests are broadcast, and only that */
         if (frame->group && !frame_mac_equal(frame->dst_mac, broadcast))
             return DROP_FRAME_FOREIGN;
         break;

@@ -6,6 +6,8 @@
  *                                                     |---frame of another MAC--> gone, then bound to that MAC
  *                                                     '---room needed, not busy-> gone, free
  *
+ * A lease (tun/dhcp.h) holds a binding: it becomes idle when that is over, or is let go of when it is given back.
+ *
  * Nothing expires by itself: an idle binding stays until somebody has a use for its address or its slot. So there
  * is no timer, and a workstation that was silent for a day keeps its number.
  *
@@ -102,7 +104,7 @@ static uint32_t number_of(const struct hosts *hosts, const struct host *host)
 
 static bool is_idle(const struct hosts *hosts, const struct host *host, uint64_t now)
 {
-    return now >= host->seen && now - host->seen >= hosts->idle;
+    return now >= host->held && now >= host->seen && now - host->seen >= hosts->idle;
 }
 
 static bool is_evictable(const struct hosts *hosts, const struct host *host, uint64_t now)
@@ -253,6 +255,30 @@ enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8
     host->seen = now;
     *number = hosts->last = number_of(hosts, host);
     return DROP_NONE;
+}
+
+bool hosts_is_free(const struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN],
+                   uint64_t now)
+{
+    const struct host *host = find(hosts, addr);
+    return host == NULL || owns(host, mac) || is_idle(hosts, host, now);
+}
+
+enum drop hosts_hold(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN], uint64_t now,
+                     uint64_t until)
+{
+    uint32_t number;
+    enum drop why = hosts_bind(hosts, addr, mac, now, &number);
+    if (why == DROP_NONE)
+        hosts->host[number].held = until;
+    return why;
+}
+
+void hosts_release(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN])
+{
+    struct host *host = find(hosts, addr);
+    if (host != NULL && owns(host, mac))
+        let_go(hosts, host);
 }
 
 bool hosts_is_bound(const struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN])

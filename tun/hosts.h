@@ -41,6 +41,7 @@ struct hosts_ops {
 struct host {
     struct ipaddr addr;
     uint64_t seen;      /* when it last sent a frame, microseconds */
+    uint64_t held;      /* until then it is not idle, however long it is silent: it has a lease. Microseconds */
     uint64_t serial;    /* never used again for another binding; 0 = this number is free */
     uint32_t next_addr; /* next of the same hash of addr, + 1; 0 at the end */
     uint32_t next_mac;  /* next of the same station, + 1; 0 at the end */
@@ -91,6 +92,18 @@ void hosts_fini(struct hosts *hosts);
  * the caller to check before. */
 enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN], uint64_t now,
                      uint32_t *number);
+
+/* True if `mac` could be bound to `addr` as far as other owners go: it is nobody's, idle, or its own. */
+bool hosts_is_free(const struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN],
+                   uint64_t now);
+
+/* Bind as hosts_bind() does, and keep it so until the time `until` (UINT64_MAX: for good). DROP_NONE, or a reason as
+ * there. */
+enum drop hosts_hold(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN], uint64_t now,
+                     uint64_t until);
+
+/* If `addr` is bound to `mac`, it is no longer. */
+void hosts_release(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN]);
 
 /* True if `addr` is bound to `mac`. Changes nothing. */
 bool hosts_is_bound(const struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN]);

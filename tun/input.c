@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tun/input.h"
 
+enum drop input_dhcp(struct tun *tun, const struct bytes *message, const struct frame *frame)
+{
+    struct dhcp_out out;
+    enum drop why = dhcp_input(&tun->dhcp, *message, frame->src_mac, tun->now, &out);
+    if (why == DROP_NONE && out.n > 0 && output_dhcp(tun, &out) == 0)
+        tun->counters.dhcp_replies++;
+    return why;
+}
+
 enum drop input_refuse(struct tun *tun, const struct packet *packet, uint32_t host, enum output_refusal how,
                        enum drop why)
 {
@@ -34,6 +43,9 @@ enum drop input_udp(struct tun *tun, const struct packet *packet, const struct f
     enum drop why = packet_parse_udp(&datagram, packet, &frame->offload);
     if (why != DROP_NONE)
         return why;
+    if (tun->config.dhcp && datagram.dst_port == DHCP_SERVER_PORT &&
+        ipaddr_equal(&packet->dst, &tun->config.address))
+        return input_dhcp(tun, &datagram.data, frame);
     tun->counters.udp_in++;
     const struct tun_udp udp = {
         .src = packet->src,

@@ -23,6 +23,9 @@ enum drop input_tcp(struct tun *tun, const struct packet *packet, const struct f
                     uint64_t now);
 enum drop input_udp(struct tun *tun, const struct packet *packet, const struct frame *frame, uint32_t host);
 
+/* A message to the DHCP server, if there is one. */
+enum drop input_dhcp(struct tun *tun, const struct bytes *message, const struct frame *frame);
+
 /* A packet of the workstation `host` is dropped: tell it, if that is wanted and its allowance is not used up. Not for
  * packets to a group: those end before their sender is bound. Returns what is to be returned in the packet's case. */
 enum drop input_refuse(struct tun *tun, const struct packet *packet, uint32_t host, enum output_refusal how,

@@ -30,10 +30,43 @@ static enum drop input_icmp(struct tun *tun, const struct packet *packet, const 
     return DROP_NONE;
 }
 
+/* What is broadcast is for the DHCP server or for nobody. A client that has no address yet speaks from 0.0.0.0; one that has
+ * must be who it belongs to. */
+static enum drop input_broadcast(struct tun *tun, const struct frame *frame, uint64_t now)
+{
+    static const uint8_t zeros[4], ones[4] = {0xff, 0xff, 0xff, 0xff};
+    const struct ipaddr nobody = ipaddr_v4(zeros), everybody = ipaddr_v4(ones);
+    struct packet packet;
+    struct packet_udp datagram;
+    uint32_t host;
+    if (!tun->config.dhcp)
+        return DROP_FRAME_FOREIGN;
+    enum drop why = ipv4_parse(&packet, frame->payload);
+    if (why != DROP_NONE)
+        return why;
+    if (packet.protocol != PACKET_UDP || !ipaddr_equal(&packet.dst, &everybody))
+        return DROP_FRAME_FOREIGN;
+    why = packet_parse_udp(&datagram, &packet, &frame->offload);
+    if (why != DROP_NONE)
+        return why;
+    if (datagram.dst_port != DHCP_SERVER_PORT)
+        return DROP_FRAME_FOREIGN;
+    if (!ipaddr_equal(&packet.src, &nobody)) {
+        if (!ipv4_is_host(&packet.src, &tun->config.network, &tun->config.address))
+            return DROP_IP_SOURCE;
+        why = hosts_bind(&tun->hosts, &packet.src, frame->src_mac, now, &host);
+        if (why != DROP_NONE)
+            return why;
+    }
+    return input_dhcp(tun, &datagram.data, frame);
+}
+
 enum drop input_ipv4(struct tun *tun, const struct frame *frame, uint64_t now)
 {
     struct packet packet;
     uint32_t host;
+    if (frame->group)
+        return input_broadcast(tun, frame, now);
     enum drop why = ipv4_parse(&packet, frame->payload);
     if (why != DROP_NONE)
         return why;

@@ -250,11 +250,9 @@ int output_refusal(struct tun *tun, uint32_t number, const struct packet *packet
     return send_packet(tun, &envelope, header, ICMP_HEADER_LEN, &quote);
 }
 
-int output_udp(struct tun *tun, const struct tun_udp *udp)
+/* Send a datagram to `mac`. */
+static int send_udp(struct tun *tun, const uint8_t *mac, const struct tun_udp *udp)
 {
-    const struct host *host = host_for(tun, udp->host, &udp->dst);
-    if (host == NULL)
-        return -EHOSTUNREACH;
     size_t len = UDP_HEADER_LEN + udp->payload.left;
     if (ip_header_len(&udp->dst) + len > tun->config.mtu)
         return -EMSGSIZE;
@@ -273,7 +271,7 @@ int output_udp(struct tun *tun, const struct tun_udp *udp)
     be16_store(header + UDP_CHECKSUM_FIELD, field != 0 ? field : 0xffff); /* 0 would say "none" (RFC 768) */
 
     const struct envelope envelope = {
-        .mac = host->mac,
+        .mac = mac,
         .src = &udp->src,
         .dst = &udp->dst,
         .protocol = PACKET_UDP,
@@ -281,6 +279,24 @@ int output_udp(struct tun *tun, const struct tun_udp *udp)
         .len = (uint32_t)len,
     };
     return send_packet(tun, &envelope, header, UDP_HEADER_LEN, &udp->payload);
+}
+
+int output_udp(struct tun *tun, const struct tun_udp *udp)
+{
+    const struct host *host = host_for(tun, udp->host, &udp->dst);
+    return host != NULL ? send_udp(tun, host->mac, udp) : -EHOSTUNREACH;
+}
+
+int output_dhcp(struct tun *tun, const struct dhcp_out *out)
+{
+    const struct tun_udp udp = {
+        .src = tun->config.address,
+        .dst = out->dst,
+        .src_port = DHCP_SERVER_PORT,
+        .dst_port = DHCP_CLIENT_PORT,
+        .payload = bytes_of(out->message, out->n),
+    };
+    return send_udp(tun, out->mac, &udp);
 }
 
 int output_echo_reply(struct tun *tun, uint32_t number, const struct packet *request, const struct icmp *echo)

@@ -40,6 +40,9 @@ int output_refusal(struct tun *tun, uint32_t host, const struct packet *packet, 
  * asked. 0, -EHOSTUNREACH as above, -EMSGSIZE if it does not fit the MTU (we never fragment), else what `send` said. */
 int output_udp(struct tun *tun, const struct tun_udp *udp);
 
+/* Send a message of the DHCP server. 0 or negative errno. */
+int output_dhcp(struct tun *tun, const struct dhcp_out *out);
+
 /* Answer an echo request of a workstation, and an ARP request for the gateway's address. 0 or negative errno, as above;
  * what `send` refused is counted. */
 int output_echo_reply(struct tun *tun, uint32_t host, const struct packet *request, const struct icmp *echo);

@@ -41,6 +41,50 @@ static void station_gone(void *ctx, uint32_t station)
         tun->ops.station_gone(tun->ctx, station);
 }
 
+static bool address_is_free(void *ctx, const struct ipaddr *addr, const uint8_t *mac, uint64_t now)
+{
+    const struct tun *tun = ctx;
+    return hosts_is_free(&tun->hosts, addr, mac, now);
+}
+
+static bool address_hold(void *ctx, const struct ipaddr *addr, const uint8_t *mac, uint64_t now, uint64_t until)
+{
+    struct tun *tun = ctx;
+    return hosts_hold(&tun->hosts, addr, mac, now, until) == DROP_NONE;
+}
+
+static void address_release(void *ctx, const struct ipaddr *addr, const uint8_t *mac)
+{
+    struct tun *tun = ctx;
+    hosts_release(&tun->hosts, addr, mac);
+}
+
+/* Fixed addresses are their owners' from the beginning. */
+static int init_dhcp(struct tun *tun)
+{
+    static const struct dhcp_ops ops = {
+        .is_free = address_is_free, .hold = address_hold, .release = address_release};
+    const struct tun_config *c = &tun->config;
+    struct dhcp_config config = {
+        .server = c->address,
+        .network = c->network,
+        .first = c->dhcp_first,
+        .last = c->dhcp_last,
+        .fixed = c->dhcp_fixed,
+        .fixed_count = c->dhcp_fixed_count,
+        .lease = c->dhcp_lease,
+        .mtu = (uint16_t)c->mtu,
+    };
+    memcpy(config.secret, c->secret, sizeof(config.secret));
+    for (uint32_t i = 0; i < c->dhcp_fixed_count; i++) {
+        struct ipaddr addr = ipaddr_v4(c->dhcp_fixed[i].address);
+        if (!ipv4_is_host(&addr, &c->network, &c->address) ||
+            !address_hold(tun, &addr, c->dhcp_fixed[i].mac, 0, UINT64_MAX))
+            return -EINVAL;
+    }
+    return dhcp_init(&tun->dhcp, &config, &ops, tun);
+}
+
 static bool config_makes_sense(const struct tun_config *config)
 {
     static const uint8_t zero[FRAME_MAC_LEN];
@@ -78,11 +122,17 @@ int tun_init(struct tun *tun, const struct tun_config *config, const struct tun_
     };
     memcpy(hosts.secret, config->secret, sizeof(hosts.secret));
     static const struct hosts_ops hosts_ops = {.busy = host_busy, .gone = host_gone, .station_gone = station_gone};
-    return hosts_init(&tun->hosts, &hosts, &hosts_ops, tun);
+    int status = hosts_init(&tun->hosts, &hosts, &hosts_ops, tun);
+    if (status == 0 && config->dhcp)
+        status = init_dhcp(tun);
+    if (status != 0)
+        tun_fini(tun);
+    return status;
 }
 
 void tun_fini(struct tun *tun)
 {
+    dhcp_fini(&tun->dhcp);
     hosts_fini(&tun->hosts);
 }
 

@@ -21,6 +21,7 @@
 #include "base/drop.h"
 #include "base/ipaddr.h"
 #include "tcp/engine.h"
+#include "tun/dhcp.h"
 #include "tun/frame.h"
 #include "tun/hosts.h"
 #include "tun/ipv6.h"
@@ -61,12 +62,17 @@ struct tun_config {
     struct ipaddr link_local6;  /* an address of fe80::/10 that is the gateway's too; all zero: none */
     bool ra;                    /* advertise the gateway as router and resolver; needs link_local6 */
     bool reject;                /* tell a workstation by ICMP what was dropped, where it could do something else */
-    uint32_t mtu;               /* of the link, bytes of IP packet: 576 (1280 with IPv6) to 65535 */
-    unsigned offload;           /* enum device_offload, as the device has it */
-    uint32_t max_hosts;         /* workstation addresses in all; not above tcp_config.max_hosts */
-    uint32_t max_per_mac;       /* addresses of one MAC */
-    uint64_t host_idle;         /* microseconds without a frame until an address may change its owner */
-    uint8_t secret[16];         /* for the table of workstations */
+    bool dhcp;                  /* give addresses to workstations: */
+    struct ipaddr dhcp_first, dhcp_last; /* of these, if the first is not 0.0.0.0 */
+    const struct dhcp_fixed *dhcp_fixed; /* and of these, each to one; borrowed */
+    uint32_t dhcp_fixed_count;
+    uint32_t dhcp_lease;  /* for as long, seconds */
+    uint32_t mtu;         /* of the link, bytes of IP packet: 576 (1280 with IPv6) to 65535 */
+    unsigned offload;     /* enum device_offload, as the device has it */
+    uint32_t max_hosts;   /* workstation addresses in all; not above tcp_config.max_hosts */
+    uint32_t max_per_mac; /* addresses of one MAC */
+    uint64_t host_idle;   /* microseconds without a frame until an address may change its owner */
+    uint8_t secret[16];   /* for the table of workstations */
 };
 
 struct tun_counters {
@@ -77,6 +83,7 @@ struct tun_counters {
     uint64_t bytes_out;   /* of these, without offload header */
     uint64_t arp_replies; /* and neighbour advertisements */
     uint64_t router_adverts;
+    uint64_t dhcp_replies;
     uint64_t rejects; /* ICMP errors about what was dropped */
     uint64_t echo_replies;
     uint64_t udp_in; /* datagrams given to the callback */
@@ -90,7 +97,8 @@ struct tun {
     struct hosts hosts;
     struct ipv6_scope scope6; /* the configuration's IPv6 addresses, as tun/ipv6.h wants them */
     struct ra_schedule ra;
-    uint64_t now; /* of the frame being looked at, microseconds */
+    struct dhcp dhcp; /* if the configuration says so */
+    uint64_t now;     /* of the frame being looked at, microseconds */
     struct tun_counters counters;
     struct drops drops;
 };

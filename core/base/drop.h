@@ -31,6 +31,8 @@
     X(ICMP,              "icmp",              "an ICMP message that is not an echo request to the gateway")    \
     X(UDP,               "udp",               "a UDP datagram to a port other than 53")                        \
     X(UDP_BAD,           "udp-bad",           "a UDP datagram with a bad length or checksum")                  \
+    X(DHCP_BAD,          "dhcp-bad",          "a malformed DHCP message")                                      \
+    X(DHCP_OTHER,        "dhcp-other",        "a DHCP message that the gateway has no answer for")             \
     X(DNS_BAD,           "dns-bad",           "a datagram to port 53 that is not a DNS query")                 \
     X(DNS_QUOTA,         "dns-quota",         "a DNS query beyond its source's rate")                          \
     X(HOST_TABLE,        "host-table",        "the table of workstations is full")                             \

@@ -35,7 +35,7 @@ enum channel_type {
 
 #define CHANNEL_FD 3           /* where a child finds its end */
 #define CHANNEL_GROUPS_MAX 2u  /* supplementary groups of a child */
-#define CHANNEL_BODY_MAX 1024u /* bytes of the longest body */
+#define CHANNEL_BODY_MAX 2048u /* bytes of the longest body */
 
 /* Who a child becomes. */
 struct channel_identity {
@@ -56,6 +56,8 @@ struct channel_gateway_config {
     struct ipnet network;                     /* as the fields of struct config from here on */
     struct ipnet network6;
     bool ra;
+    struct ipaddr dhcp[2];
+    struct config_leases dhcp_leases;
     bool reject;
     uint32_t mtu;
     uint8_t mac[6];
@@ -81,6 +83,7 @@ struct channel_gateway_config {
     bool hold_until_ready;
     uint32_t buffers;
     uint32_t workstations;
+    uint32_t workstation_idle;
     uint32_t names;
     uint32_t queries;
 };

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
 #include "daemon/config_value.h"
 #include "dns/virtual.h"
 #include "socks/isolation.h"
@@ -70,6 +71,8 @@ enum key_kind {
     KEY_POLICY,   /* unsigned: a set of isolation fields */
     KEY_NETWORK,  /* struct ipnet, IPv4 */
     KEY_NETWORK6, /* the same, IPv6 */
+    KEY_RANGE,    /* struct ipaddr[2] */
+    KEY_LEASE,    /* struct config_leases: may be set several times */
     KEY_MAC,      /* uint8_t[6] */
     KEY_DEVICES,  /* char[][IFNAMSIZ], one for each time that the key is there */
     KEY_DEVICE,   /* text, as are the following */
@@ -103,6 +106,8 @@ static const struct key keys[] = {
     {"workstation", "address", KEY_NETWORK, FIELD(network), .fallback = "10.152.152.10/18"},
     {"workstation", "address6", KEY_NETWORK6, FIELD(network6), .none = "none"},
     {"workstation", "ra", KEY_BOOLEAN, FIELD(ra), .fallback = "no"},
+    {"workstation", "dhcp", KEY_RANGE, FIELD(dhcp), .none = "none"},
+    {"workstation", "dhcp_lease", KEY_LEASE, FIELD(dhcp_leases)},
     {"workstation", "reject", KEY_BOOLEAN, FIELD(reject), .fallback = "no"},
     {"workstation", "mtu",     KEY_NUMBER,  FIELD(mtu), .min = 576, .max = 65520, .fallback = "1500"},
     {"workstation", "mac",     KEY_MAC,     FIELD(mac)},
@@ -139,6 +144,7 @@ static const struct key keys[] = {
     {"limits", "workstation_syns", KEY_NUMBER, FIELD(workstation_syns), .min = 1, .max = 1000000, .fallback = "10000"},
     {"limits", "buffers", KEY_NUMBER, FIELD(buffers), .min = 1, .max = 1024, .fallback = "64"},
     {"limits", "workstations", KEY_NUMBER, FIELD(workstations), .min = 1, .max = 65535, .fallback = "1024"},
+    {"limits", "workstation_idle", KEY_NUMBER, FIELD(workstation_idle), .min = 1, .max = 86400, .fallback = "300"},
     {"limits", "names", KEY_NUMBER, FIELD(names), .min = 64, .max = 262144, .fallback = "65536"},
     {"limits", "queries", KEY_NUMBER, FIELD(queries), .min = 0, .max = 1000000, .fallback = "100000"},
 
@@ -274,7 +280,24 @@ static char *read_line(char *out, int size, void *ctx)
     return r->status == 0 ? out : NULL;
 }
 
-/* Store `text` as the value of `key`, or say into `want` (`size` bytes) what it should be. */
+static const char *add_lease(struct config_leases *leases, const char *text)
+{
+    struct dhcp_fixed lease;
+    const char *says = config_value_lease(text, lease.mac, lease.address);
+    if (says != NULL)
+        return says;
+    for (uint32_t i = 0; i < leases->count; i++) {
+        if (memcmp(leases->lease[i].mac, lease.mac, 6) == 0)
+            return "this MAC address has one already; remove one of the two lines";
+        if (memcmp(leases->lease[i].address, lease.address, 4) == 0)
+            return "this address is another's already; write another";
+    }
+    if (leases->count == CONFIG_LEASES_MAX)
+        return "there are too many (64)";
+    leases->lease[leases->count++] = lease;
+    return NULL;
+}
+
 /* Put another name after those that are there. Returns what is wrong, or NULL. */
 static const char *store_device(const char *text, char (*names)[IFNAMSIZ], size_t count)
 {
@@ -287,6 +310,7 @@ static const char *store_device(const char *text, char (*names)[IFNAMSIZ], size_
     return i < count ? config_value_device(text, names[i], IFNAMSIZ) : "there may be no more than 8 of them";
 }
 
+/* Store `text` as the value of `key`, or say into `want` (`size` bytes) what it should be. */
 static bool key_store(struct config *config, const struct key *key, const char *text, char *want, size_t size)
 {
     void *field = (char *)config + key->offset;
@@ -339,6 +363,12 @@ static bool key_store(struct config *config, const struct key *key, const char *
     case KEY_NETWORK6:
         says = config_value_ipv6_prefix(text, field);
         break;
+    case KEY_RANGE:
+        says = config_value_range(text, field);
+        break;
+    case KEY_LEASE:
+        says = add_lease(field, text);
+        break;
     case KEY_MAC:
         says = config_value_mac(text, field);
         break;
@@ -382,7 +412,7 @@ static int take_key(void *ctx, const char *section, const char *name, const char
         refuse(r, r->line, "%s.%s: no such key; [%s] has %s", section, name, section, text);
         return 0;
     }
-    if (r->key_line[i] != 0 && keys[i].kind != KEY_DEVICES) {
+    if (r->key_line[i] != 0 && keys[i].kind != KEY_DEVICES && keys[i].kind != KEY_LEASE) {
         refuse(r, r->line, "%s.%s: already set in line %d; remove one of the two", section, name, r->key_line[i]);
         return 0;
     }
@@ -473,6 +503,43 @@ static void check_segment(struct reader *r)
                "isolated by whoever adds them (ip link set PORT type bridge_slave isolated on)");
 }
 
+/* True if a workstation may have this address. */
+static bool is_station(const struct config *c, const struct ipaddr *addr)
+{
+    const struct ipnet net = {.addr = *addr, .len = c->network.len};
+    return ipnet_contains(&c->network, addr) && !host_part_is(&net, false) && !host_part_is(&net, true) &&
+           !ipaddr_equal(addr, &c->network.addr);
+}
+
+static void check_dhcp(struct reader *r)
+{
+    const struct config *c = r->config;
+    int line = line_of(r, "workstation", "dhcp");
+    if (line > 0 && be32_load(c->dhcp[0].b + 12) != 0) {
+        uint32_t count = be32_load(c->dhcp[1].b + 12) - be32_load(c->dhcp[0].b + 12) + 1;
+        if (!is_station(c, &c->dhcp[0]) || !is_station(c, &c->dhcp[1]))
+            refuse(r, line,
+                   "workstation.dhcp: both must be addresses of workstations, in the network of "
+                   "workstation.address and not the gateway's own");
+        else if (count > DHCP_POOL_MAX || count > c->workstations)
+            refuse(r, line, "workstation.dhcp: more addresses than %s (%u); write a smaller range",
+                   c->workstations < DHCP_POOL_MAX ? "limits.workstations" : "there may be",
+                   c->workstations < DHCP_POOL_MAX ? c->workstations : DHCP_POOL_MAX);
+    }
+    line = line_of(r, "workstation", "dhcp_lease");
+    for (uint32_t i = 0; i < c->dhcp_leases.count; i++) {
+        const uint8_t *b = c->dhcp_leases.lease[i].address;
+        struct ipaddr addr = ipaddr_v4(b);
+        if (!is_station(c, &addr))
+            refuse(r, line,
+                   "workstation.dhcp_lease: %u.%u.%u.%u is no address for a workstation in the network of "
+                   "workstation.address",
+                   b[0], b[1], b[2], b[3]);
+    }
+    if (c->dhcp_leases.count > c->workstations)
+        refuse(r, line, "workstation.dhcp_lease: more than limits.workstations (%u)", c->workstations);
+}
+
 /* What no key can say by itself. */
 static void check_whole(struct reader *r)
 {
@@ -490,6 +557,7 @@ static void check_whole(struct reader *r)
                "10.152.152.10/18");
 
     check_segment(r);
+    check_dhcp(r);
     check_ipv6(r);
     line = line_of(r, "dns", "virtual");
     const char *why = dns_virtual_range_error(&c->virtual_net, &c->network);

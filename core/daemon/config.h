@@ -16,6 +16,7 @@
 #include "base/ipaddr.h"
 #include "daemon/config_value.h"
 #include "daemon/log.h"
+#include "tun/dhcp.h"
 
 #define CONFIG_PATH_MAX 192u    /* bytes of a path, its NUL byte included: a line holds no more */
 #define CONFIG_SOCKET_MAX 108u  /* the same for a socket's path, as in sockaddr_un */
@@ -55,6 +56,14 @@ enum config_answers {
     CONFIG_ANSWERS_RESOLVE, /* the one that a Tor exit finds */
 };
 
+#define CONFIG_LEASES_MAX 64u
+
+/* As many as there are lines. */
+struct config_leases {
+    uint32_t count;
+    struct dhcp_fixed lease[CONFIG_LEASES_MAX];
+};
+
 struct config {
     /* [workstation] */
     char device[IFNAMSIZ]; /* name of the TAP */
@@ -65,10 +74,12 @@ struct config {
     struct ipnet network;  /* the gateway's own address with the length of the network it lies in */
     struct ipnet network6; /* the same for IPv6; len 0: none, IPv6 is dropped */
     bool ra;               /* send router advertisements */
-    bool reject;           /* tell workstations what is dropped */
-    uint32_t mtu;          /* bytes of an IP packet on the TAP */
-    uint8_t mac[6];        /* the gateway's own, or zeros: drawn at start */
-    bool offload;          /* checksum and segmentation offload on the TAP */
+    struct ipaddr dhcp[2]; /* first and last address to lease, or zeros: none */
+    struct config_leases dhcp_leases;
+    bool reject;    /* tell workstations what is dropped */
+    uint32_t mtu;   /* bytes of an IP packet on the TAP */
+    uint8_t mac[6]; /* the gateway's own, or zeros: drawn at start */
+    bool offload;   /* checksum and segmentation offload on the TAP */
 
     /* [tor] */
     enum config_mode mode;
@@ -105,6 +116,7 @@ struct config {
     uint32_t workstation_connecting; /* the same for one workstation */
     uint32_t buffers;                /* MiB for data under way to workstations, or out of order */
     uint32_t workstations;           /* known at once */
+    uint32_t workstation_idle;       /* s of silence until another may take its address */
     uint32_t names;                  /* with a virtual address at once; a long one counts for several */
     uint32_t queries;                /* DNS queries per second and workstation, 0: no limit */
 

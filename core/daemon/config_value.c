@@ -228,6 +228,43 @@ const char *config_value_addresses(const char *text, struct config_addresses *ou
     return NULL;
 }
 
+const char *config_value_range(const char *text, struct ipaddr out[2])
+{
+    static const char want[] = "write the first and the last address, as in 10.152.152.100-10.152.152.199";
+    char first[INET_ADDRSTRLEN];
+    uint8_t b[2][4];
+    size_t n = strcspn(text, "- ");
+    const char *last = text + n + strspn(text + n, " ");
+    if (*last != '-' || n >= sizeof(first))
+        return want;
+    last += 1 + strspn(last + 1, " ");
+    memcpy(first, text, n);
+    first[n] = '\0';
+    if (inet_pton(AF_INET, first, b[0]) != 1 || inet_pton(AF_INET, last, b[1]) != 1 || memcmp(b[0], b[1], 4) > 0)
+        return want;
+    out[0] = ipaddr_v4(b[0]);
+    out[1] = ipaddr_v4(b[1]);
+    return NULL;
+}
+
+const char *config_value_lease(const char *text, uint8_t mac[6], uint8_t address[4])
+{
+    static const char want[] = "write a MAC address and an IPv4 address, as in 02:00:5e:10:00:02 10.152.152.20";
+    char first[18];
+    uint8_t b[4];
+    size_t n = strcspn(text, " \t");
+    if (n != sizeof(first) - 1)
+        return want;
+    memcpy(first, text, n);
+    first[n] = '\0';
+    if (inet_pton(AF_INET, text + n + strspn(text + n, " \t"), b) != 1)
+        return want;
+    const char *why = config_value_mac(first, mac);
+    if (why == NULL)
+        memcpy(address, b, sizeof(b));
+    return why;
+}
+
 bool config_value_word(const char *text, const struct config_word *words, uint32_t *out)
 {
     for (; words->name != NULL; words++) {

@@ -32,6 +32,12 @@ const char *config_value_ipv4_prefix(const char *text, struct ipnet *out);
 /* An IPv6 address with a prefix length, as in fd19:c33d:88bc::10/64; not one that stands for an IPv4 address. */
 const char *config_value_ipv6_prefix(const char *text, struct ipnet *out);
 
+/* Two IPv4 addresses with a dash between, as in 10.152.152.100-10.152.152.199, the first not above the last. */
+const char *config_value_range(const char *text, struct ipaddr out[2]);
+
+/* A MAC address and an IPv4 address with blanks between. */
+const char *config_value_lease(const char *text, uint8_t mac[6], uint8_t address[4]);
+
 /* A MAC address, six pairs of hexadecimal digits with colons; one that may be a station's own. */
 const char *config_value_mac(const char *text, uint8_t out[6]);
 

@@ -14,14 +14,14 @@
 #include "tun/device.h"
 #include "tun/output.h"
 
-#define UPSTREAM_EVENTS 512u             /* of one turn at most */
-#define CHUNKS_PER_MIB 256u              /* the engine's buffers are of 4 KiB */
-#define HOSTS_PER_MAC 16u                /* addresses that one workstation may use at once */
-#define HELD_PER_HOST 64u                /* flows of one workstation that may wait for Tor to come up */
-#define HOST_IDLE_US (300u * 1000000ull) /* after which another may take over its address */
-#define DNS_LOOKUPS 4096u                /* through Tor, those remembered included */
-#define DNS_STREAMS 1024u                /* flows to port 53 at once, at most */
-#define SEND_BUFFER 212992u /* bytes, of a stream's socket; the kernel doubles it. Its default net.core.wmem_max */
+#define UPSTREAM_EVENTS 512u /* of one turn at most */
+#define CHUNKS_PER_MIB 256u  /* the engine's buffers are of 4 KiB */
+#define HOSTS_PER_MAC 16u    /* addresses that one workstation may use at once */
+#define DHCP_LEASE 3600u     /* seconds */
+#define HELD_PER_HOST 64u    /* flows of one workstation that may wait for Tor to come up */
+#define DNS_LOOKUPS 4096u    /* through Tor, those remembered included */
+#define DNS_STREAMS 1024u    /* flows to port 53 at once, at most */
+#define SEND_BUFFER 212992u  /* bytes, of a stream's socket; the kernel doubles it. Its default net.core.wmem_max */
 #define NYM_DOUBLED (UINT64_C(1) << 63) /* numbers that no request for a new identity counts up to */
 
 /* The engine asks the upstream of a flow, which needs to know what time it is: Tor, or for port 53 the gateway itself. */
@@ -382,17 +382,23 @@ static int init_tun(struct gateway *g)
     struct tun_config config = {
         .address = c->network.addr,
         .network = c->network,
+        .dhcp_first = c->dhcp[0],
+        .dhcp_last = c->dhcp[1],
+        .dhcp_lease = DHCP_LEASE,
         .reject = c->reject,
         .mtu = c->mtu,
         .offload = c->offload,
         .max_hosts = c->workstations,
         .max_per_mac = HOSTS_PER_MAC,
-        .host_idle = HOST_IDLE_US,
+        .host_idle = c->workstation_idle * UINT64_C(1000000),
     };
     int status = draw_secret(config.secret);
     if (status != 0)
         return status;
     memcpy(config.mac, c->mac, sizeof(config.mac));
+    config.dhcp_fixed = c->dhcp_leases.lease;
+    config.dhcp_fixed_count = c->dhcp_leases.count;
+    config.dhcp = c->dhcp_leases.count > 0 || !dhcp_is_none(&c->dhcp[0]);
     if (c->network6.len != 0) {
         config.ipv6 = true;
         config.address6 = c->network6.addr;

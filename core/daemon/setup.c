@@ -242,6 +242,8 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->network = c->network;
     out->network6 = c->network6;
     out->ra = c->ra;
+    memcpy(out->dhcp, c->dhcp, sizeof(out->dhcp));
+    out->dhcp_leases = c->dhcp_leases;
     out->reject = c->reject;
     out->mtu = c->mtu;
     memcpy(out->mac, c->mac, sizeof(out->mac));
@@ -267,6 +269,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->workstation_connecting = c->workstation_connecting;
     out->buffers = c->buffers;
     out->workstations = c->workstations;
+    out->workstation_idle = c->workstation_idle;
     out->names = c->names;
     out->queries = c->queries;
 

@@ -8,8 +8,11 @@ them apart. With real clients in namespaces on a bridge.
 
 import errno
 import os
+import pathlib
+import shutil
 import socket
 import struct
+import subprocess
 import sys
 import time
 import unittest
@@ -151,6 +154,122 @@ class Advertised(SegmentTest):
         stations = [self.station(number) for number in (1, 2)]
         for station in stations:
             self.assertTrue(wait_until(lambda s=station: self.routes(s) != ""))
+
+
+# What both clients call when they learn something: keep all of it, and set up the link like anybody's script would.
+CLIENT_SCRIPT = """#!/bin/sh
+if [ "$1" = bound ] || [ "$1" = renew ]; then
+    address=$ip length=$mask via=$router
+elif [ "$reason" = BOUND ] || [ "$reason" = REBOOT ] || [ "$reason" = RENEW ]; then
+    address=$new_ip_address length=18 via=$new_routers
+else
+    exit 0
+fi
+env > {told}
+ip addr replace "$address/$length" dev eth0
+ip route replace default via "$via"
+"""
+
+CLIENTS = {
+    "dhclient": ["dhclient", "-4", "-1", "-d", "-sf", "{script}", "-cf", "{conf}", "-lf", "{leases}", "-pf", "{pid}",
+                 "eth0"],
+    "udhcpc": ["udhcpc", "-f", "-q", "-n", "-t", "5", "-T", "1", "-i", "eth0", "-s", "{script}",
+               "-x", "hostname:secret-name", "-V", "secret-class", "-O", "mtu"],
+}
+ADMIN_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def client(name):
+    return unittest.skipUnless(shutil.which(name, path=ADMIN_PATH), f"there is no {name} here")
+
+
+class Leased(SegmentTest):
+    """The DHCP server, and the clients of two distributions."""
+
+    extra = ("dhcp = 10.152.152.100-10.152.152.109\ndhcp_lease = 02:00:00:00:01:07 10.152.152.77\n"
+             "[log]\nlevel = debug\n")
+
+    def ask(self, station, name, seconds=20):
+        """Run a client until it has a lease; what its script was told."""
+        station.files = {kind: str(self.directory / f"{kind}{station.number}")
+                         for kind in ("script", "conf", "leases", "pid", "told")}
+        told = pathlib.Path(station.files["told"])
+        told.unlink(missing_ok=True)
+        script = pathlib.Path(station.files["script"])
+        script.write_text(CLIENT_SCRIPT.replace("{told}", str(told)))
+        script.chmod(0o755)
+        pathlib.Path(station.files["conf"]).write_text(
+            'send host-name "secret-name";\nsend vendor-class-identifier "secret-class";\n'
+            "request subnet-mask, routers, domain-name-servers, interface-mtu, broadcast-address;\n"
+            "timeout 10;\n")
+        command = ["ip", "netns", "exec", station.namespace,
+                   *(word.format(**station.files) for word in CLIENTS[name])]
+        with open(self.directory / f"client{station.number}", "ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": ADMIN_PATH})
+        try:
+            wait_until(lambda: told.exists() and "PATH" in told.read_text(), seconds)
+        finally:
+            process.terminate()
+            process.wait(5)
+        self.assertTrue(told.exists(), (self.directory / f"client{station.number}").read_text())
+        return dict(line.split("=", 1) for line in told.read_text().splitlines() if "=" in line)
+
+    def check_use(self, station):
+        got = station.curl(f"http://{smoke.FAR}/10")
+        self.assertEqual(got.stdout.encode(), socks_server.body(10), got.stderr)
+
+    def check_silence(self):
+        for word in ("secret-name", "secret-class", "10.152.152.1", "02:00:00:00:01"):
+            self.assertNotIn(word, self.gateway.log())
+
+    @client("dhclient")
+    def test_dhclient_gets_all_that_it_needs(self):
+        station = self.station(1)
+        told = self.ask(station, "dhclient")
+        self.assertRegex(told["new_ip_address"], r"^10\.152\.152\.10\d$")
+        self.assertEqual([told[f"new_{key}"] for key in ("subnet_mask", "routers", "domain_name_servers",
+                                                        "interface_mtu", "dhcp_lease_time", "broadcast_address")],
+                         ["255.255.192.0", smoke.GATEWAY, smoke.GATEWAY, "1500", "3600", "10.152.191.255"])
+        self.check_use(station)
+        # It asks for the same when it is started again.
+        self.assertEqual(self.ask(station, "dhclient")["new_ip_address"], told["new_ip_address"])
+        self.check_silence()
+
+    @client("udhcpc")
+    def test_udhcpc_gets_all_that_it_needs(self):
+        station = self.station(1)
+        told = self.ask(station, "udhcpc")
+        self.assertRegex(told["ip"], r"^10\.152\.152\.10\d$")
+        self.assertEqual([told[key] for key in ("mask", "router", "dns", "mtu", "lease", "broadcast", "serverid")],
+                         ["18", smoke.GATEWAY, smoke.GATEWAY, "1500", "3600", "10.152.191.255", smoke.GATEWAY])
+        self.check_use(station)
+        self.assertEqual(self.ask(station, "udhcpc")["ip"], told["ip"])
+        self.check_silence()
+
+    @client("udhcpc")
+    def test_every_client_has_an_address_of_its_own_and_one_the_fixed_one(self):
+        stations = [self.station(number) for number in (1, 2, 3, 7)]
+        told = [self.ask(station, "udhcpc")["ip"] for station in stations]
+        self.assertEqual(len(set(told)), 4)
+        self.assertEqual(told[3], "10.152.152.77")
+        for station in stations:
+            self.check_use(station)
+
+    @client("udhcpc")
+    def test_a_leased_address_is_nobody_elses(self):
+        owner, thief = self.station(1), self.station(2)
+        address = self.ask(owner, "udhcpc")["ip"]
+        thief.use(address)
+        self.assertNotEqual(thief.curl("-m", "2", f"http://{smoke.FAR}/10").returncode, 0)
+        self.assertGreater(self.gateway.counters().get("drop_ip_source", 0), 0)
+
+    @client("dhclient")
+    def test_a_client_that_lies_about_its_network_is_put_right(self):
+        station = self.station(1)
+        first = self.ask(station, "dhclient")["new_ip_address"]
+        leases = pathlib.Path(station.files["leases"])
+        leases.write_text(leases.read_text().replace(first, "192.168.7.7"))
+        self.assertEqual(self.ask(station, "dhclient")["new_ip_address"], first)
 
 
 def main():

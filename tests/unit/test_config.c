@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "daemon/config.h"
 #include "socks/isolation.h"
 
@@ -73,6 +74,17 @@ static const struct {
      {"fd19:c33d:88bc::10", "fd19:c33d:88bc::10/", "fd19:c33d:88bc::10/129", "fd19:c33d:88bc::10/64x", "fd19::/64",
       "10.152.152.10/18", "::ffff:10.1.1.1/120", "fe80::1/64", "ff02::1/64", "::1/64", "fd00::1/15",
       "fd00::1/127"}},
+    {"workstation",
+     "dhcp",
+     {"10.152.152.100-10.152.152.199", "10.152.152.100 - 10.152.152.100", "none"},
+     {"10.152.152.100", "10.152.152.100-", "-10.152.152.100", "10.152.152.100-99", "10.152.152.199-10.152.152.100",
+      "10.152.152.100-10.152.152.199x", "10.152.128.0-10.152.128.9", "10.152.191.200-10.152.191.255",
+      "10.152.152.1-10.152.152.10", "10.1.1.1-10.1.1.9", "10.152.128.1-10.152.144.1", "yes"}},
+    {"workstation",
+     "dhcp_lease",
+     {"02:00:5e:10:00:02 10.152.152.20", "02:00:5e:10:00:02 \t10.152.152.20"},
+     {"02:00:5e:10:00:02", "10.152.152.20", "02:00:5e:10:00:02 10.152.152", "01:00:5e:10:00:02 10.152.152.20",
+      "02:00:5e:10:00:02 10.152.152.10", "02:00:5e:10:00:02 10.1.1.1", "02:00:5e:10:00:02, 10.152.152.20"}},
     {"workstation", "reject", {"yes", "no"}, {"true", "on"}},
     {"workstation", "ra", {"no"}, {"true", "on", "yes"}},
     {"workstation",
@@ -135,6 +147,7 @@ static const struct {
     {"limits", "workstation_syns", {"1", "1000000"}, {"0", "1000001"}},
     {"limits", "buffers", {"1", "1024"}, {"0", "1025", "64M"}},
     {"limits", "workstations", {"1", "65535"}, {"0", "65536"}},
+    {"limits", "workstation_idle", {"1", "300", "86400"}, {"0", "86401", "5m"}},
     {"limits", "names", {"64", "262144"}, {"63", "262145"}},
     {"limits", "queries", {"0", "1000000"}, {"1000001", "1k"}},
     {"process", "user", {"cloister", "1000", "_c.x-1"}, {"root", "0", "a b", "-x", "a:b"}},
@@ -428,6 +441,48 @@ static void advertisements_need_an_address(void **state)
     assert_true(config.ra);
 }
 
+static void leases_are_as_many_as_there_are_lines(void **state)
+{
+    static const uint8_t macs[2][6] = {{2, 0, 0x5e, 0x10, 0, 2}, {2, 0, 0x5e, 0x10, 0, 3}};
+    char text[8192] = "[workstation]\n";
+    (void)state;
+    assert_int_equal(load("[workstation]\ndhcp_lease = 02:00:5e:10:00:02 10.152.152.20\n"
+                          "dhcp = 10.152.152.100-10.152.152.101\n"
+                          "dhcp_lease = 02:00:5e:10:00:03 10.152.152.21\n"),
+                     0);
+    assert_int_equal(config.dhcp_leases.count, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        const uint8_t address[4] = {10, 152, 152, (uint8_t)(20 + i)};
+        assert_memory_equal(config.dhcp_leases.lease[i].mac, macs[i], 6);
+        assert_memory_equal(config.dhcp_leases.lease[i].address, address, 4);
+    }
+    assert_int_equal(be32_load(config.dhcp[0].b + 12), 0x0a989864);
+    assert_int_equal(be32_load(config.dhcp[1].b + 12), 0x0a989865);
+
+    expect_refused("[workstation]\ndhcp_lease = 02:00:5e:10:00:02 10.152.152.20\n"
+                   "dhcp_lease = 02:00:5e:10:00:02 10.152.152.21\n",
+                   3, "workstation.dhcp_lease: ");
+    expect_refused("[workstation]\ndhcp_lease = 02:00:5e:10:00:02 10.152.152.20\n"
+                   "dhcp_lease = 02:00:5e:10:00:03 10.152.152.20\n",
+                   3, "workstation.dhcp_lease: ");
+    for (unsigned i = 0; i <= 64; i++) {
+        if (i == 64)
+            assert_int_equal(load(text), 0);
+        snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                 "dhcp_lease = 02:00:5e:10:00:%02x 10.152.152.%u\n", i, 20 + i);
+    }
+    expect_refused(text, 66, "workstation.dhcp_lease: ");
+}
+
+static void no_more_is_leased_than_workstations_are_known(void **state)
+{
+    (void)state;
+    expect_refused("[limits]\nworkstations = 99\n[workstation]\ndhcp = 10.152.152.100-10.152.152.199\n", 4,
+                   "workstation.dhcp: ");
+    assert_int_equal(load("[limits]\nworkstations = 100\n[workstation]\ndhcp = 10.152.152.100-10.152.152.199\n"),
+                     0);
+}
+
 static void ipv6_needs_a_link_that_carries_it(void **state)
 {
     (void)state;
@@ -507,6 +562,8 @@ int main(void)
         cmocka_unit_test(there_is_no_ipv6_unless_it_is_configured),
         cmocka_unit_test(the_virtual_range6_must_not_overlap_the_workstation_network),
         cmocka_unit_test(advertisements_need_an_address),
+        cmocka_unit_test(leases_are_as_many_as_there_are_lines),
+        cmocka_unit_test(no_more_is_leased_than_workstations_are_known),
         cmocka_unit_test(ipv6_needs_a_link_that_carries_it),
         cmocka_unit_test(a_data_directory_must_leave_room_for_the_socket_in_it),
         cmocka_unit_test(the_share_of_a_workstation_follows_the_whole),
