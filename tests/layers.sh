@@ -39,7 +39,7 @@ breached=0
 check core/base 'base' "$pure"
 check core/tcp 'base tcp' "$pure"
 # SHA3 of onion addresses is libcrypto's.
-check dns 'base dns' "$pure openssl/evp.h"
+check dns 'base dns' "$pure openssl/crypto.h openssl/evp.h"
 check tun 'base tcp tun'
 check socks 'base tcp socks'
 check core/daemon 'base tcp tun socks dns daemon'
