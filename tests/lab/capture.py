@@ -29,6 +29,8 @@ _RELAY_ENDS = {(relay.address, plan.OR_PORT) for relay in plan.RELAYS} | {
 class Capture:
     """Runs from the start of a `with` block to its end; reading the counts stops nothing."""
 
+    snap = _SNAP  # bytes of a frame that are looked at
+
     def __init__(self, lab):
         self.relay_frames = self.link_frames = self.missed = 0
         self.relays = collections.Counter()  # nickname -> frames
@@ -79,7 +81,7 @@ class Capture:
     def _read(self):
         while True:
             try:
-                frame = self._socket.recv(_SNAP)
+                frame = self._socket.recv(self.snap)
             except TimeoutError:
                 self._count_missed()
                 if self._stopping:
