@@ -15,7 +15,7 @@
 /* syscalls tor: bind listen accept accept4 connect shutdown getsockname getpeername getsockopt setsockopt */
 /* syscalls tor: sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg sendfile splice */
 /* syscalls tor: epoll_create epoll_create1 epoll_ctl epoll_wait poll select eventfd eventfd2 pipe pipe2 dup dup2 dup3 */
-/* syscalls tor: timerfd_create timerfd_settime timerfd_gettime nanosleep clock_nanosleep clock_getres times alarm */
+/* syscalls tor: timerfd_create timerfd_settime timerfd_gettime nanosleep clock_nanosleep times alarm */
 /* syscalls tor: setitimer getitimer timer_create timer_settime timer_gettime timer_delete */
 /* syscalls tor: mmap mprotect madvise mlock munlock mincore msync */
 /* syscalls tor: clone(!CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWNET|CLONE_NEWPID|CLONE_NEWIPC|CLONE_NEWUTS) fork vfork */

@@ -48,11 +48,11 @@
 
 /* The C library: memory, threads' locks, time, the way out, and an assertion's last words. */
 /* syscalls all: brk munmap mremap futex restart_syscall rt_sigreturn exit exit_group getrandom */
-/* syscalls all: clock_gettime gettimeofday time getpid gettid tgkill rt_sigprocmask rt_sigaction */
+/* syscalls all: clock_gettime clock_getres gettimeofday time getpid gettid tgkill rt_sigprocmask rt_sigaction */
 /* syscalls gateway: mmap(_,_,PROT_READ|PROT_WRITE) mmap(_,_,PROT_NONE) mprotect(_,_,PROT_READ|PROT_WRITE) */
-/* syscalls gateway: madvise(_,_,MADV_DONTNEED) */
+/* syscalls gateway: madvise(_,_,MADV_DONTNEED) madvise(_,_,MADV_FREE) */
 /* syscalls supervisor: mmap(_,_,PROT_READ|PROT_WRITE) mmap(_,_,PROT_NONE) mprotect(_,_,PROT_READ|PROT_WRITE) */
-/* syscalls supervisor: madvise(_,_,MADV_DONTNEED) */
+/* syscalls supervisor: madvise(_,_,MADV_DONTNEED) madvise(_,_,MADV_FREE) */
 /* syscalls keeper: mmap(_,_,PROT_READ|PROT_WRITE) mmap(_,_,PROT_NONE) mprotect(_,_,PROT_READ|PROT_WRITE) */
 
 /* Of a sanitizer or of coverage, when it reports: its files may not be there. */
@@ -72,6 +72,7 @@ static const char *const siblings[][SIBLINGS_MAX] = {
     {"fcntl", "fcntl64"},
     {"fstat", "fstat64"},
     {"clock_gettime", "clock_gettime64"},
+    {"clock_getres", "clock_getres_time64"},
     {"clock_nanosleep", "clock_nanosleep_time64"},
     {"futex", "futex_time64"},
     {"sendto", "send"},
