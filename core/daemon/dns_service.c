@@ -4,8 +4,8 @@
  * tell wait in a ring, each at most once, so that the ring of as many places as there are streams never overflows.
  *
  * The engine tells an upstream nothing of the workstation's FIN, because Tor knows no half-close. A client that has got
- * its answers and has closed would so be kept until the idle timeout. So whether the client has closed is looked at, twice
- * a second while there are streams.
+ * its answers and has closed would so be kept until the idle timeout. So whether the client has closed is looked at, ten
+ * times a second while there are streams.
  */
 #include "daemon/dns_service.h"
 
@@ -18,7 +18,7 @@
 #include "tun/output.h"
 
 #define ROOM 16384u        /* bytes that a stream takes at once; a window to advertise, no buffer */
-#define LOOK_EVERY 500000u /* microseconds */
+#define LOOK_EVERY 100000u /* microseconds */
 #define BLOCKS 1024u       /* 4 KiB each: answers of all streams that were not read yet */
 
 enum event {

@@ -415,6 +415,21 @@ class Resolve(Case):
         self.assertGreater(sum(answer.rcode == dns.NOERROR for answer in got), 150)
 
 
+class OneIdentity(Case):
+    """Where a workstation is one identity, its lookups are; but they are never on a flow's circuit."""
+
+    configuration = "[isolation]\nkey = workstation\n[dns]\nanswers = resolve\n"
+
+    def test_lookups_share_an_identity_that_no_flow_has(self):
+        self.gateway.server.names = {f"id{i}.example.com": smoke.FAR for i in range(3)}
+        for i in range(3):
+            udp(dns.query(f"id{i}.example.com"))
+        socket.create_connection((smoke.FAR, 80), 5).close()
+        lookups = {request[1] for request in self.gateway.server.requests if request[2].startswith("id")}
+        flows = {request[1] for request in self.gateway.server.requests if request[3] == 80}
+        self.assertEqual((len(lookups), len(flows), len(lookups | flows)), (1, 1, 2))
+
+
 class Suffixes(Case):
     """Names that are resolved though all others are virtual."""
 
@@ -628,6 +643,10 @@ class Streams(Case):
         after = self.gateway.counters()
         for stream in streams:
             stream.peer.close()
+        began = time.monotonic()
+        while dns.Stream.is_refused(GATEWAY) and time.monotonic() - began < 3:
+            time.sleep(0.05)
+        self.assertLess(time.monotonic() - began, 2)  # who has closed makes room at once
         self.assertEqual({key: after[key] - before.get(key, 0) for key in after
                           if key.startswith("drop_") and key != "drop_ipv6_off" and after[key] != before.get(key, 0)},
                          {"drop_dns_quota": 1})

@@ -133,6 +133,14 @@ class Stream:
         self.peer.connect((server, 53))
         self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    @classmethod
+    def is_refused(cls, server):
+        try:
+            cls(server).peer.close()
+            return False
+        except ConnectionRefusedError:
+            return True
+
     def __enter__(self):
         return self
 
