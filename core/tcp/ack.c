@@ -111,7 +111,8 @@ bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
     uint32_t had = troubled ? reported(e, f) : 0;
     update_window(f, s);
     bool news = (troubled || s->sack_count > 0) && note_blocks(e, f, s);
-    if (s->sack_count > 0 && (f->flags & FLOW_SACK) && is_dsack(s))
+    bool dsack = s->sack_count > 0 && (f->flags & FLOW_SACK) && is_dsack(s);
+    if (dsack)
         rack_dsack(f);
     if (s->ack != f->snd_una) {
         if (!advance(e, f, s))
@@ -123,6 +124,9 @@ bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
         if (f->dup_acks < UINT8_MAX && (news || !(f->flags & FLOW_SACK)))
             f->dup_acks++;
     }
+    if (f->flags & FLOW_PROBE_AGAIN)
+        recovery_probe_answered(e, f,
+                                dsack || (f->snd_una == from && !news && f->snd_wnd == old_window && s->len == 0));
     if (troubled || news || f->dup_acks >= 3) {
         uint32_t has = reported(e, f) + (f->snd_una - from);
         recovery_acked(e, f, has > had ? has - had : 0, f->snd_una != from);

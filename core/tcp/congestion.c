@@ -114,12 +114,16 @@ void congestion_timeout(const struct tcp_engine *e, struct flow *f, uint32_t fli
     f->cwnd = f->snd_mss;
 }
 
-/* After an idle time of more than an RTO the old window is not trusted any more (RFC 5681 4.1). */
-void congestion_idle(const struct tcp_engine *e, struct flow *f)
+/* The longer nothing was sent, the less is known about the path: half the window for each RTO, down to the initial one;
+ * the threshold keeps what was found out (RFC 5681 4.1 in the gentler form of RFC 2861, which is Linux's). */
+void congestion_idle(struct flow *f, uint32_t rtos)
 {
-    (void)e;
     uint32_t mss = f->snd_mss;
-    uint32_t initial = u32_min(10 * mss, u32_max(2 * mss, 14600));
-    f->cwnd = u32_min(f->cwnd, initial);
+    uint32_t least = u32_min(f->cwnd, u32_min(10 * mss, u32_max(2 * mss, 14600)));
+    if (rtos == 0)
+        return;
+    if (f->ssthresh != UINT32_MAX)
+        f->ssthresh = u32_max(f->ssthresh, f->cwnd - f->cwnd / 4);
+    f->cwnd = u32_max(least, rtos < 32 ? f->cwnd >> rtos : 0);
     f->cubic_epoch = 0;
 }

@@ -85,6 +85,17 @@ static void fin_input(struct tcp_engine *e, struct flow *f, const struct segment
         close_fin_received(e, f);
 }
 
+/* RFC 5961 3.2: only a number that we told is right. Of these there are, with Linux, two more than rcv_nxt: the end of
+ * what SACK reported, where a workstation with a gap before it stands; and the byte before its FIN. */
+static bool reset_is_exact(const struct tcp_engine *e, const struct flow *f, uint32_t seq)
+{
+    if (seq == f->rcv_nxt)
+        return true;
+    if (seq + 1 == f->rcv_nxt)
+        return f->state == FLOW_CLOSE_WAIT || f->state == FLOW_LAST_ACK || f->state == FLOW_CLOSING;
+    return (f->flags & FLOW_SACK) && f->rcv_head != 0 && seq_gt(seq, f->rcv_nxt) && seq == reassembly_end(e, f);
+}
+
 static void synchronised(struct tcp_engine *e, struct flow *f, const struct tcp_in *in, const struct segment *s)
 {
     if ((f->flags & FLOW_TS) && !(s->flags & TCP_RST)) {
@@ -101,7 +112,7 @@ static void synchronised(struct tcp_engine *e, struct flow *f, const struct tcp_
     }
     if (s->flags & TCP_RST) {
         receive_flush(e, f);
-        if (s->seq == f->rcv_nxt) {
+        if (reset_is_exact(e, f, s->seq)) {
             e->counters.flows_reset++;
             flow_end(e, f, TCP_RELEASE_ABORT);
         } else {

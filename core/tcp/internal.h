@@ -104,7 +104,7 @@ struct tcp_engine {
     uint32_t list_first, list_last;           /* the turn's list */
     uint32_t time_wait_first, time_wait_last; /* oldest first; linked by snd_head (next) and snd_tail (previous) */
     struct gather gather[GATHER_SLOTS];
-    uint32_t gathers; /* of these in use */
+    uint32_t gathers;  /* of these in use */
     uint32_t arrivals; /* segments given to the reassembly list so far; wraps */
 
     struct tcp_counters counters;
@@ -183,6 +183,8 @@ void receive_discard(struct tcp_engine *e, struct flow *f);
 uint32_t reassembly_insert(struct tcp_engine *e, struct flow *f, uint32_t seq, const uint8_t *data, uint32_t len);
 /* The end of the contiguous run that starts the list at `seq`; `seq` itself if there is none. */
 uint32_t reassembly_contiguous(const struct tcp_engine *e, const struct flow *f, uint32_t seq);
+/* Where the last byte of the list ends; there must be one. */
+uint32_t reassembly_end(const struct tcp_engine *e, const struct flow *f);
 /* Up to `max` pieces from the front, `bytes` in all at most. */
 int reassembly_peek(const struct tcp_engine *e, const struct flow *f, uint32_t bytes, struct iovec *iov, int max);
 void reassembly_consume(struct tcp_engine *e, struct flow *f, uint32_t bytes);
@@ -223,6 +225,9 @@ void recovery_timeout(struct tcp_engine *e, struct flow *f);
 void recovery_all_lost(struct tcp_engine *e, struct flow *f);
 /* snd_una moved on to `s->ack`, from `from`. */
 void recovery_advanced(struct tcp_engine *e, struct flow *f, const struct segment *s, uint32_t from);
+/* After each valid ACK while the answer to a probe that was a retransmission is awaited. `duplicate`: it said that both
+ * copies arrived. */
+void recovery_probe_answered(struct tcp_engine *e, struct flow *f, bool duplicate);
 /* Something left during recovery. */
 void recovery_sent(struct tcp_engine *e, struct flow *f, uint32_t bytes);
 
@@ -272,7 +277,8 @@ void congestion_init(struct flow *f);
 void congestion_acked(const struct tcp_engine *e, struct flow *f, uint32_t bytes, bool limited);
 void congestion_loss(const struct tcp_engine *e, struct flow *f, uint32_t flight);
 void congestion_timeout(const struct tcp_engine *e, struct flow *f, uint32_t flight);
-void congestion_idle(const struct tcp_engine *e, struct flow *f);
+/* New data goes out after a silence of so many whole RTOs. */
+void congestion_idle(struct flow *f, uint32_t rtos);
 
 /* rtt.c: RFC 6298 */
 void rtt_sample(struct flow *f, uint32_t us);

@@ -94,6 +94,14 @@ uint32_t reassembly_contiguous(const struct tcp_engine *e, const struct flow *f,
     return seq;
 }
 
+uint32_t reassembly_end(const struct tcp_engine *e, const struct flow *f)
+{
+    uint32_t i = f->rcv_head;
+    while (chunk_info(&e->chunks, i)->next != 0)
+        i = chunk_info(&e->chunks, i)->next;
+    return chunk_end(chunk_info(&e->chunks, i));
+}
+
 int reassembly_peek(const struct tcp_engine *e, const struct flow *f, uint32_t bytes, struct iovec *iov, int max)
 {
     int n = 0;

@@ -47,7 +47,7 @@ static void enter(struct tcp_engine *e, struct flow *f)
     struct board *b = board_take(e, f);
     f->flags |= FLOW_RECOVERY;
     /* The timer starts anew with what is sent again, and is no probe timer any more (RFC 8985 7.2). */
-    f->flags &= ~(uint32_t)(FLOW_RTT_TIMED | FLOW_RTO_ARMED | FLOW_TLP_ARMED | FLOW_PROBED);
+    f->flags &= ~(uint32_t)(FLOW_RTT_TIMED | FLOW_RTO_ARMED | FLOW_TLP_ARMED | FLOW_PROBED | FLOW_PROBE_AGAIN);
     f->recover = f->snd_nxt;
     f->rexmit_nxt = f->snd_una;
     rack_recovery_begins(f);
@@ -155,6 +155,16 @@ void recovery_acked(struct tcp_engine *e, struct flow *f, uint32_t delivered, bo
         pace(e, f, delivered, advanced && !lost);
 }
 
+void recovery_probe_answered(struct tcp_engine *e, struct flow *f, bool duplicate)
+{
+    if (!duplicate && seq_le(f->snd_una, f->recover))
+        return;
+    /* What came later was acknowledged and no second copy was reported: the probe has repaired a loss (RFC 8985 7.4). */
+    if (!duplicate)
+        congestion_loss(e, f, flight(f));
+    f->flags &= ~(uint32_t)FLOW_PROBE_AGAIN;
+}
+
 void recovery_timeout(struct tcp_engine *e, struct flow *f)
 {
     recovery_acked(e, f, 0, false);
@@ -174,7 +184,7 @@ void recovery_all_lost(struct tcp_engine *e, struct flow *f)
     }
     congestion_timeout(e, f, flight(f));
     f->dup_acks = 0;
-    f->flags &= ~(uint32_t)(FLOW_RECOVERY | FLOW_PROBED);
+    f->flags &= ~(uint32_t)(FLOW_RECOVERY | FLOW_PROBED | FLOW_PROBE_AGAIN);
     f->flags |= FLOW_LOSS;
     f->recover = f->snd_nxt;
     f->lost_edge = f->snd_nxt;

@@ -181,11 +181,11 @@ static void fin_sent(struct tcp_engine *e, struct flow *f)
     timer_arm(e, f);
 }
 
-/* Nothing was sent for longer than an RTO (RFC 5681 4.1). The clock of rtt_at goes round in 71 minutes. */
-static bool idle(const struct tcp_engine *e, const struct flow *f)
+/* For how many RTOs nothing was sent, in full (RFC 5681 4.1). The clock of rtt_at goes round in 71 minutes. */
+static uint32_t idle_rtos(const struct tcp_engine *e, const struct flow *f)
 {
-    uint32_t rto = rtt_rto(f);
-    return f->srtt != 0 && (((uint32_t)e->now - f->rtt_at) / 1000 > rto || e->now_ms - f->active_at > rto);
+    uint32_t silence = u32_max(((uint32_t)e->now - f->rtt_at) / 1000, e->now_ms - f->active_at);
+    return f->srtt != 0 && silence > 0 ? (silence - 1) / rtt_rto(f) : 0;
 }
 
 /* A window that was not used says nothing about the path, and does not grow (RFC 9438 4.2.1, RFC 7661). */
@@ -202,8 +202,8 @@ static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, boo
     uint32_t mss = emit_mss(e, f);
     uint32_t burst = burst_max(e, mss);
 
-    if (flight(f) == 0 && idle(e, f))
-        congestion_idle(e, f);
+    if (flight(f) == 0)
+        congestion_idle(f, idle_rtos(e, f));
     for (;;) {
         uint32_t pipe = send_pipe(e, f);
         uint32_t allowed = u32_min(window_from(f, f->snd_nxt), f->cwnd > pipe ? f->cwnd - pipe : 0);
@@ -356,6 +356,8 @@ static void tail_probe(struct tcp_engine *e, struct flow *f)
         uint32_t data = flight(f) - fin;
         uint32_t len = fin + (data > 0 ? (data - 1) % emit_mss(e, f) + 1 : 0);
         board_take(e, f); /* to know the answer to it from that to the first copy */
+        f->flags |= FLOW_PROBE_AGAIN;
+        f->recover = f->snd_nxt;
         resend_range(e, f, f->snd_nxt - len, len);
     }
     send_arm(e, f);
