@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "socks/directory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -23,6 +24,29 @@ int socks_path_address(const char *path, struct sockaddr_un *out)
     out->sun_family = AF_UNIX;
     memcpy(out->sun_path, path, n + 1);
     return 0;
+}
+
+int socks_directory_claim(int fd, uid_t uid)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_uid == uid)
+        return 0;
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    if (dir == NULL) {
+        int err = -errno;
+        if (copy >= 0)
+            close(copy);
+        return err;
+    }
+    int err = 0;
+    for (struct dirent *entry = readdir(dir); entry != NULL && err == 0; entry = readdir(dir))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            err = -ENOTEMPTY;
+    closedir(dir);
+    return err;
 }
 
 /* Owner and mode, by descriptor so that nobody can put something else in the place meanwhile. */
@@ -52,7 +76,9 @@ int socks_directory_prepare(const char *path, uid_t tor_uid, gid_t gateway_gid)
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    err = own(fd, tor_uid, gateway_gid);
+    err = socks_directory_claim(fd, tor_uid);
+    if (err == 0)
+        err = own(fd, tor_uid, gateway_gid);
     close(fd);
     return err;
 }

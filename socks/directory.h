@@ -11,10 +11,15 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+/* May the open directory be given to `uid`? 0 if it belongs to it already, or is empty; -ENOTEMPTY if it holds what is
+ * somebody else's: a directory with a name of ours under a path that was mistyped. Other negative errno: it cannot be
+ * looked at. */
+int socks_directory_claim(int fd, uid_t uid);
+
 /* Make `path` a directory of mode 0750 that belongs to `tor_uid` and `gateway_gid`, creating it if need be (its
  * parent must exist). Whatever is not a directory, or is a symbolic link, is refused. A caller that may not change
  * owners must be `tor_uid` and a member of the group already. 0 or negative errno; -ENOTDIR, -ELOOP and -EPERM
- * speak for themselves; -ENAMETOOLONG if no socket of a short name would fit into it. */
+ * speak for themselves; -ENOTEMPTY as socks_directory_claim() has it; -ENAMETOOLONG if no socket of a short name would fit into it. */
 int socks_directory_prepare(const char *path, uid_t tor_uid, gid_t gateway_gid);
 
 /* Remove a socket that an earlier run left behind. 0 if there is none afterwards; -EEXIST if there is something

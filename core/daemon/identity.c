@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/config_value.h"
+#include "socks/directory.h"
 
 struct who {
     const char *key;        /* in [process], for messages */
@@ -153,7 +154,9 @@ int identity_own_directory(const char *path, uid_t uid, gid_t gid, mode_t mode)
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    int status = fchown(fd, uid, gid) == 0 && fchmod(fd, mode) == 0 ? 0 : -errno;
+    int status = socks_directory_claim(fd, uid);
+    if (status == 0 && (fchown(fd, uid, gid) != 0 || fchmod(fd, mode) != 0))
+        status = -errno;
     close(fd);
     return status;
 }

@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +33,8 @@
 
 #define LOCK_IN_MS 10000 /* the gateway takes some 20 ms */
 #define SOCKET_NAME "socks"
+#define NOT_OURS                                                                                                   \
+    "what it holds is somebody else's: choose another tor.data, or change the owner of its tor and socks"
 
 _Static_assert(SETUP_CAPABILITIES == 1ull << CAP_KILL, "what setup.h says");
 
@@ -84,6 +87,20 @@ static int find_external_socket(struct work *w, struct channel_gateway_config *o
     return status;
 }
 
+/* Two on one directory would take each other's SOCKS socket away. The descriptor is kept, and with it the lock, for as
+ * long as the supervisor lives; it is closed in the children by exec. */
+static int lock_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    int status = -errno;
+    close(fd);
+    return status;
+}
+
 static int make_directories(struct work *w, struct channel_tor_config *tor, struct channel_gateway_config *out)
 {
     const struct config *c = w->config;
@@ -97,15 +114,22 @@ static int make_directories(struct work *w, struct channel_tor_config *tor, stru
 
     /* One that is there is left as it is: it may be anything. */
     if (mkdir(c->data, 0755) != 0 && errno != EEXIST)
-        return fail(w, -errno, "make the directory of tor.data", "the directory above it must exist");
-    int status = identity_own_directory(tor->data, w->who.tor.uid, w->who.tor.gid, 0700);
+        return fail(w, -errno, "make the directory of tor.data",
+                    errno == ENOENT ? "the directory above it must exist" : NULL);
+    int status = lock_directory(c->data);
     if (status != 0)
-        return fail(w, status, "make Tor's data directory (tor.data)", NULL);
+        return fail(w, status, "lock tor.data",
+                    status == -EWOULDBLOCK ? "another cloister runs on it: give each a directory of its own"
+                                           : NULL);
+    status = identity_own_directory(tor->data, w->who.tor.uid, w->who.tor.gid, 0700);
+    if (status != 0)
+        return fail(w, status, "make Tor's data directory (tor.data)", status == -ENOTEMPTY ? NOT_OURS : NULL);
     status = socks_directory_prepare(out->socket_directory, w->who.tor.uid, w->who.gateway.gid);
     if (status == 0)
         status = socks_path_clear(tor->socks);
     if (status != 0)
-        return fail(w, status, "make the directory of Tor's SOCKS socket (tor.data)", NULL);
+        return fail(w, status, "make the directory of Tor's SOCKS socket (tor.data)",
+                    status == -ENOTEMPTY ? NOT_OURS : NULL);
     return 0;
 }
 

@@ -8,6 +8,7 @@ asked of the server. Everything happens in network namespaces that this program 
 
 import concurrent.futures
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
@@ -658,6 +659,19 @@ class Refusal(unittest.TestCase):
             ended = self.start("[log]\nlevel = info\n", user=60899, group=60899, pass_fds=[binary.fileno()],
                                executable=f"/proc/self/fd/{binary.fileno()}")
         self.expect_failure(ended, "needs to be started as root")
+
+    def test_a_data_directory_in_use_or_of_somebody_else(self):
+        data = self.directory / "data"
+        (data / "tor" / "keys").mkdir(parents=True)
+        text = f"[tor]\ndata = {data}\n"
+        self.expect_failure(self.start(text), "somebody else's")
+        self.assertEqual(((data / "tor").stat().st_uid, (data / "socks").exists()), (0, False))
+        holder = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(holder, fcntl.LOCK_EX)
+            self.expect_failure(self.start(text), "another cloister runs on it")
+        finally:
+            os.close(holder)
 
     def test_a_name_that_is_taken(self):
         run("ip", "tuntap", "add", "cloister9", "mode", "tap")

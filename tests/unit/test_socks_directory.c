@@ -85,6 +85,28 @@ static void the_owners_are_set(void **state)
     rmdir(made);
 }
 
+static void a_full_directory_of_somebody_else_is_left_alone(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    struct stat st;
+    const char *made = in_base("socks");
+    char inside[256];
+    snprintf(inside, sizeof(inside), "%s/inside", made);
+    assert_int_equal(mkdir(made, 0755), 0);
+    assert_int_equal(mkdir(inside, 0755), 0);
+    assert_int_equal(socks_directory_prepare(made, 12345, 23456), -ENOTEMPTY);
+    assert_int_equal(stat(made, &st), 0);
+    assert_int_equal(st.st_uid, 0);
+    assert_int_equal(st.st_mode & 07777, 0755);
+    /* It is ours once it has our owner, full or not. */
+    assert_int_equal(chown(made, 12345, 0), 0);
+    assert_int_equal(socks_directory_prepare(made, 12345, 23456), 0);
+    rmdir(inside);
+    rmdir(made);
+}
+
 static void a_link_is_not_followed(void **state)
 {
     (void)state;
@@ -177,6 +199,7 @@ int main(void)
         cmocka_unit_test(a_directory_is_made_for_its_owner_and_group_only),
         cmocka_unit_test(a_directory_that_is_open_to_all_is_closed),
         cmocka_unit_test(the_owners_are_set),
+        cmocka_unit_test(a_full_directory_of_somebody_else_is_left_alone),
         cmocka_unit_test(a_link_is_not_followed),
         cmocka_unit_test(a_file_is_not_taken_for_a_directory),
         cmocka_unit_test(a_parent_that_is_missing_is_said),
