@@ -63,6 +63,16 @@ static int set_mtu(const char *name, uint32_t mtu)
     return ask(&request);
 }
 
+static int set_queue(const char *name, uint32_t frames)
+{
+    struct request request;
+    int err = start(&request, name);
+    if (err < 0)
+        return err;
+    mnl_attr_put_u32(request.header, IFLA_TXQLEN, frames);
+    return ask(&request);
+}
+
 static int set_no_ipv6_address(const char *name)
 {
     struct request request;
@@ -101,6 +111,10 @@ int link_prepare(const struct link_config *config, const char **step)
     if (config->mtu != 0) {
         *step = "set the MTU";
         err = set_mtu(config->name, config->mtu);
+    }
+    if (err == 0 && config->queue != 0) {
+        *step = "set the length of the queue";
+        err = set_queue(config->name, config->queue);
     }
     if (err == 0) {
         *step = "turn off IPv6 address generation";

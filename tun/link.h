@@ -12,10 +12,11 @@
 struct link_config {
     const char *name;   /* of the interface */
     uint32_t mtu;       /* bytes of IP packet; 0 leaves it */
+    uint32_t queue;     /* frames that may wait to be read; 0 leaves it */
     const char *bridge; /* an existing bridge to join, or NULL */
 };
 
-/* Prepare an interface that is down: its MTU; no IPv6 address of the kernel's own making, so that our side of the link
+/* Prepare an interface that is down: its MTU and queue; no IPv6 address of the kernel's own making, so that our side of the link
  * never speaks by itself (RFC 4862); the bridge. It stays down. 0, or negative errno with *step set to a static text
  * that says what failed. -ENODEV: no such interface, or (step "join the bridge") no such bridge. */
 int link_prepare(const struct link_config *config, const char **step);

@@ -268,10 +268,13 @@ static void bulk(void)
             retransmits += info.tcpi_total_retrans;
     }
     double mean = (double)sum / option.flows;
-    printf("gbit=%.4f cpu_per_gb=%.4f cpu_share=%.3f slowest=%.3f fastest=%.3f retransmits=%lu\n",
+    uint32_t starved = 0;
+    for (uint32_t i = 0; i < option.flows; i++)
+        starved += (double)(flows[i].bytes - before[i]) < mean / 4;
+    printf("gbit=%.4f cpu_per_gb=%.4f cpu_share=%.3f slowest=%.3f fastest=%.3f starved=%u retransmits=%lu\n",
            (double)bytes * 8 / seconds / 1e9, bytes > 0 ? (double)cpu / (double)bytes : 0,
            (double)cpu / 1e9 / seconds, mean > 0 ? (double)slowest / mean : 0,
-           mean > 0 ? (double)fastest / mean : 0, retransmits);
+           mean > 0 ? (double)fastest / mean : 0, starved, retransmits);
 }
 
 /* rate, latency */

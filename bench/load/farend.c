@@ -9,7 +9,9 @@
  * the same server. Both processes cost as little as the kernel allows: bytes are spliced, sent from a file and thrown
  * away unread, so that what is measured is the gateway.
  *
- * One epoll each, edge-triggered. A stream that used up its budget is put on a list and goes on after the others.
+ * Edge-triggered epoll. A stream that used up its budget is put on a list and goes on after the others. Listeners and
+ * handshakes have an epoll of their own, which is looked at between any few streams, so that however many are busy a
+ * new one does not wait for all of them.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,12 +32,14 @@
 #include "common.h"
 
 #define BLOCK (1u << 20)       /* bytes that are moved by one call at most */
-#define ROUNDS 8               /* calls in a row for one stream */
+#define ROUNDS 2               /* calls in a row for one stream */
 #define PIPE_BYTES (256 << 10) /* of a relay, each way */
 #define REQUEST_MAX 600        /* greeting, credentials and request of SOCKS5 together */
 #define BACKLOG 8192
+#define STREAMS_PER_LOOK 8
 
 enum kind {
+    KIND_DOORS, /* the epoll of those that follow here */
     KIND_SOCKS_LISTENER,
     KIND_FAR_LISTENER,     /* streams that are to be relayed to `port` */
     KIND_SERVICE_LISTENER, /* streams that are served at once */
@@ -61,7 +65,7 @@ struct stream {
     unsigned step;        /* KIND_HANDSHAKE: messages that were answered */
 };
 
-static int epoll;
+static int epoll, doors;
 static int zeros;
 static struct far_stats *stats;
 static const char *congestion; /* control to use, NULL: the system's default */
@@ -77,8 +81,10 @@ static struct stream *stream_new(enum kind kind, int fd, uint32_t events)
     s->fd = fd;
     s->pipe[0] = s->pipe[1] = -1;
     struct epoll_event event = {.events = events, .data.ptr = s};
+    bool door = kind == KIND_SOCKS_LISTENER || kind == KIND_FAR_LISTENER || kind == KIND_SERVICE_LISTENER ||
+                kind == KIND_HANDSHAKE;
     if (events != 0)
-        check(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+        check(epoll_ctl(door ? doors : epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
     return s;
 }
 
@@ -262,7 +268,7 @@ static void start_relay(int fd, uint16_t port)
 static void socks_start(struct stream *s, uint16_t port)
 {
     int fd = s->fd;
-    epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+    epoll_ctl(doors, EPOLL_CTL_DEL, fd, NULL);
     s->fd = -1;
     stream_end(s);
     if (port >= PORT_INSIDE)
@@ -326,7 +332,8 @@ static void socks_answer(struct stream *s)
 static void accept_all(struct stream *listener)
 {
     int yes = 1;
-    for (int i = 0; i < 64; i++) {
+    /* All that wait: while many streams are busy it is long until the next time. */
+    for (int i = 0; i < BACKLOG; i++) {
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
             return;
@@ -340,11 +347,24 @@ static void accept_all(struct stream *listener)
     }
 }
 
+static void stream_run(struct stream *s);
+
+static void look_at_doors(void)
+{
+    struct epoll_event events[64];
+    int n = epoll_wait(doors, events, 64, 0);
+    for (int i = 0; i < n; i++)
+        stream_run(events[i].data.ptr);
+}
+
 static void stream_run(struct stream *s)
 {
     if (s->dead)
         return;
     switch (s->kind) {
+    case KIND_DOORS:
+        look_at_doors();
+        break;
     case KIND_SOCKS_LISTENER:
     case KIND_FAR_LISTENER:
     case KIND_SERVICE_LISTENER:
@@ -386,12 +406,17 @@ static void listen_on_port(enum kind kind, uint32_t address, uint16_t port)
 __attribute__((noreturn)) static void run(void)
 {
     struct epoll_event events[256];
+    unsigned looked = 0;
+    stream_new(KIND_DOORS, doors, EPOLLIN);
     for (;;) {
         int n = epoll_wait(epoll, events, 256, again != NULL ? 0 : -1);
         if (n < 0 && errno != EINTR)
             check(n, "epoll_wait");
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n; i++) {
             stream_run(events[i].data.ptr);
+            if (i % STREAMS_PER_LOOK == 0)
+                look_at_doors();
+        }
         struct stream *list = again;
         again = NULL;
         again_tail = &again;
@@ -399,6 +424,8 @@ __attribute__((noreturn)) static void run(void)
             struct stream *s = list;
             list = s->next;
             s->queued = false;
+            if (++looked % STREAMS_PER_LOOK == 0)
+                look_at_doors();
             if (s->dead) {
                 s->next = dead;
                 dead = s;
@@ -449,6 +476,7 @@ int main(int argc, char **argv)
     pid_t parent = getpid();
     int child = check(fork(), "fork");
     epoll = check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    doors = check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)

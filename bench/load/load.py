@@ -38,7 +38,7 @@ def charged(gateway):
 
 def bulk(lab, gateway, plan, direction, flows):
     return lab.client("bulk", f"--{direction}", "--flows", str(flows), "--seconds", str(plan.seconds), "--warm",
-                      "0.5" if flows < 100 else "1.5", *charged(gateway), "--stats", str(lab.stats),
+                      "0.5" if flows < 100 else "4", *charged(gateway), "--stats", str(lab.stats),
                       *to(SINK if direction == "up" else SOURCE, SPLICED if flows < 100 else INSIDE))
 
 

@@ -31,6 +31,7 @@
 #include "tun/link.h"
 #include "tun/segment.h"
 
+#define LINK_QUEUE 4096u /* frames: a burst of many flows, each with a small window (core/tcp/receive.c) */
 #define LOCK_IN_MS 10000 /* the gateway takes some 20 ms */
 #define SOCKET_NAME "socks"
 #define NOT_OURS                                                                                                   \
@@ -203,7 +204,7 @@ static int make_tap_here(struct work *w)
     int status = device_open(&w->device, c->device, c->offload, &step);
     if (status != 0)
         return fail(w, status, step, device_advice(status));
-    struct link_config link = {.name = w->device.name, .mtu = c->mtu, .bridge = bridge};
+    struct link_config link = {.name = w->device.name, .mtu = c->mtu, .queue = LINK_QUEUE, .bridge = bridge};
     status = link_prepare(&link, &step);
     return status == 0 ? 0 : fail(w, status, step, NULL);
 }

@@ -116,7 +116,7 @@ void emit_syn_ack(struct tcp_engine *e, struct flow *f)
     s.has_wscale = f->rcv_shift != 0;
     s.wscale = f->rcv_shift;
     /* The window of a SYN is never scaled (RFC 7323 2.2). */
-    f->rcv_edge = seq_max(f->rcv_edge, f->rcv_nxt + u32_min(f->rcv_room, 65535));
+    f->rcv_edge = seq_max(f->rcv_edge, f->rcv_nxt + u32_min(receive_edge(e, f) - f->rcv_nxt, 65535));
     s.window = (uint16_t)u32_min(f->rcv_edge - f->rcv_nxt, 65535);
     no_payload(e);
     send_segment(e, &s, &f->tuple, f->host);

@@ -17,7 +17,10 @@
 
 #define RCV_SHIFT 3u                         /* our window scale: 512 KiB at most, in steps of 8 bytes */
 #define RCV_WINDOW_MAX (65535u << RCV_SHIFT) /* bytes */
-#define SND_QUEUE_MAX (1u << 20)             /* bytes of one flow's send queue */
+#define RCV_WINDOWS_ALL (8u << 20)           /* bytes that all flows may have under way to us, beyond: */
+#define RCV_WINDOW_MIN (16u << 10)           /* bytes that each may have, however many there are */
+#define SND_QUEUE_MAX (1u << 20)             /* bytes of one flow's send queue, at most */
+#define SND_QUEUE_MIN (16u << 10)            /* bytes that each may have, however many there are */
 #define RTO_INITIAL 1000u                    /* ms (RFC 6298 2.1) */
 #define RTO_AFTER_LOSS 3000u                 /* ms, when the SYN-ACK was lost and gave no sample (RFC 6298 5.7) */
 #define RTO_SLACK 200u       /* ms added to SRTT at least: a receiver may wait so long with its ACK */
@@ -78,6 +81,9 @@ struct host_use {
     uint32_t flows;
     uint32_t connecting;
     uint32_t chunks;
+    uint32_t senders;      /* flows with a send queue that is not empty */
+    uint32_t senders_most; /* that there were lately */
+    uint32_t senders_at;   /* ms, when that was last lowered */
 };
 
 struct tcp_engine {
@@ -172,7 +178,7 @@ uint32_t receive_window(struct tcp_engine *e, struct flow *f);
 /* Note that the upstream can take `room` bytes now. */
 void receive_room(struct flow *f, size_t room);
 /* The edge that could be advertised now. */
-uint32_t receive_edge(const struct flow *f);
+uint32_t receive_edge(const struct tcp_engine *e, const struct flow *f);
 /* An ACK is owed if it would open the window by enough (RFC 9293 3.8.6.2.2). */
 void receive_reopen(struct tcp_engine *e, struct flow *f);
 void receive_discard(struct tcp_engine *e, struct flow *f);
@@ -201,6 +207,9 @@ bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s);
 /* Read up to `want` bytes from upstream into the queue. Returns bytes, or negative errno: -EAGAIN nothing there, -ENOMEM
  * no chunk, -EPIPE end of stream, others: reset. */
 int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want);
+/* Bytes that this flow's queue may grow to, so that the flows of a workstation which came first do not keep the others
+ * from any memory. */
+uint32_t queue_max(struct tcp_engine *e, const struct flow *f);
 void queue_drop(struct tcp_engine *e, struct flow *f, uint32_t bytes);
 /* Point iov at payload [seq, seq + len). Returns the number of pieces, *got the bytes covered. */
 int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, struct iovec *iov, int max,

@@ -8,7 +8,8 @@
 
 #include "tcp/internal.h"
 
-#define FILL_CHUNKS 17 /* 64 KiB and what is left of the last chunk */
+#define SENDERS_FORGET 100u /* ms in which a quarter of those that sent are forgotten */
+#define FILL_CHUNKS 17      /* 64 KiB and what is left of the last chunk */
 
 /* Link the `count` chunks that now hold `bytes` more, and give back those that stayed empty. */
 static void link_chunks(struct tcp_engine *e, struct flow *f, const uint32_t *chunk, int count, uint32_t bytes)
@@ -27,6 +28,20 @@ static void link_chunks(struct tcp_engine *e, struct flow *f, const uint32_t *ch
         f->snd_tail = chunk[k];
         bytes -= len;
     }
+}
+
+/* Three quarters of the memory in equal parts for those that send now, or did a moment ago: between an ACK and the next
+ * read a queue is empty. */
+uint32_t queue_max(struct tcp_engine *e, const struct flow *f)
+{
+    struct host_use *host = engine_host(e, f->host);
+    if (e->now_ms - host->senders_at >= SENDERS_FORGET) {
+        host->senders_most = u32_max(host->senders, host->senders_most - host->senders_most / 4);
+        host->senders_at = e->now_ms;
+    }
+    uint64_t shared = (uint64_t)u32_min(e->cfg.host_chunks, e->cfg.max_chunks) * CHUNK_SIZE / 4 * 3;
+    uint64_t share = shared / (host->senders_most + 1);
+    return share < SND_QUEUE_MAX ? u32_max((uint32_t)share, SND_QUEUE_MIN) : SND_QUEUE_MAX;
 }
 
 int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
@@ -68,6 +83,11 @@ int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
         tail->len = (uint16_t)(tail->len + into_tail);
     }
     link_chunks(e, f, chunk, taken, bytes - into_tail);
+    if (f->snd_queued == 0 && bytes > 0) {
+        struct host_use *host = engine_host(e, f->host);
+        host->senders++;
+        host->senders_most = u32_max(host->senders_most, host->senders);
+    }
     f->snd_queued += bytes;
     if (n < 0)
         return (int32_t)n;
@@ -80,6 +100,8 @@ int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
 void queue_drop(struct tcp_engine *e, struct flow *f, uint32_t bytes)
 {
     f->snd_queued -= bytes;
+    if (f->snd_queued == 0 && bytes > 0)
+        engine_host(e, f->host)->senders--;
     while (bytes > 0) {
         uint32_t i = f->snd_head;
         struct chunk *c = chunk_info(&e->chunks, i);

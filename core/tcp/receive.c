@@ -18,9 +18,17 @@
 
 #define DELIVER_IOV 16
 
-uint32_t receive_edge(const struct flow *f)
+/* The largest window: less if there are many flows, for what all of them may send at once stands in the queue of the
+ * link, and what does not fit there is lost. */
+static uint32_t window_max(const struct tcp_engine *e, const struct flow *f)
 {
     uint32_t limit = f->rcv_shift != 0 ? RCV_WINDOW_MAX : 65535;
+    return u32_min(limit, u32_max(RCV_WINDOWS_ALL / u32_max(e->counters.flows, 1), RCV_WINDOW_MIN));
+}
+
+uint32_t receive_edge(const struct tcp_engine *e, const struct flow *f)
+{
+    uint32_t limit = window_max(e, f);
     uint32_t first_unwritten = f->rcv_nxt - f->rcv_held;
     uint32_t edge = first_unwritten + u32_min(f->rcv_room, limit);
     return seq_max(edge, f->rcv_edge);
@@ -40,9 +48,8 @@ static uint32_t worth_telling(const struct flow *f)
 
 uint32_t receive_window(struct tcp_engine *e, struct flow *f)
 {
-    (void)e;
     uint32_t limit = f->rcv_shift != 0 ? RCV_WINDOW_MAX : 65535;
-    uint32_t edge = receive_edge(f);
+    uint32_t edge = receive_edge(e, f);
     if (edge - f->rcv_edge < worth_telling(f))
         edge = f->rcv_edge;
     uint32_t window = seq_gt(edge, f->rcv_nxt) ? edge - f->rcv_nxt : 0;
@@ -55,7 +62,7 @@ uint32_t receive_window(struct tcp_engine *e, struct flow *f)
 void receive_reopen(struct tcp_engine *e, struct flow *f)
 {
     uint32_t now_open = seq_gt(f->rcv_edge, f->rcv_nxt) ? f->rcv_edge - f->rcv_nxt : 0;
-    uint32_t opening = receive_edge(f) - f->rcv_edge;
+    uint32_t opening = receive_edge(e, f) - f->rcv_edge;
     /* Told at once when the workstation may be waiting for it; else the next ACK says it. */
     if ((f->flags & FLOW_UP_DEAD) || opening < worth_telling(f) || now_open >= 2u * f->rcv_mss + 65535u / 4)
         return;

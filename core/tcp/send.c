@@ -124,8 +124,9 @@ static bool resend(struct tcp_engine *e, struct flow *f, uint32_t *frames)
 static bool fill(struct tcp_engine *e, struct flow *f, uint32_t want)
 {
     int32_t n = 1;
-    while (n > 0 && unsent(f) < want && (f->flags & FLOW_READABLE) && f->snd_queued < SND_QUEUE_MAX)
-        n = queue_fill(e, f, want - unsent(f));
+    uint32_t max = queue_max(e, f);
+    while (n > 0 && unsent(f) < want && (f->flags & FLOW_READABLE) && f->snd_queued < max)
+        n = queue_fill(e, f, u32_min(want - unsent(f), max - f->snd_queued));
     if (n > 0)
         return true;
     switch (n) {

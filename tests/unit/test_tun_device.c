@@ -122,11 +122,13 @@ static void the_link_is_prepared_before_it_comes_up(void **state)
     assert_int_equal(device_open(&device, DEVICE, true, &step), 0);
     assert_int_equal(control(SIOCBRADDBR, bridge), 0);
 
-    struct link_config config = {.name = DEVICE, .mtu = 1400, .bridge = "br7"};
+    struct link_config config = {.name = DEVICE, .mtu = 1400, .queue = 77, .bridge = "br7"};
     assert_int_equal(link_prepare(&config, &step), 0);
     assert_string_equal(step, "");
     assert_int_equal(control(SIOCGIFMTU, &request), 0);
     assert_int_equal(request.ifr_mtu, 1400);
+    assert_int_equal(control(SIOCGIFTXQLEN, &request), 0);
+    assert_int_equal(request.ifr_qlen, 77);
     assert_int_equal(control(SIOCGIFFLAGS, &request), 0);
     assert_false(request.ifr_flags & IFF_UP);
 

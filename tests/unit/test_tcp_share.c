@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What many flows of one workstation share: the memory of their send queues, and the windows that they are given. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "tcp/engine.h"
+
+#define FLOWS 1024u
+#define CHUNKS 256u
+#define ROOM (512u << 10)
+#define FIRST_PORT 1000u
+#define ISS 5000u
+
+enum { SYN = 2, ACK = 16 };
+
+static struct tcp_engine *engine;
+static size_t engine_size;
+static uint64_t now = 1000000;
+static struct tcp_flow_id id_of[FLOWS];
+static bool pours[FLOWS];        /* the upstream never runs dry */
+static uint32_t irs[FLOWS];      /* of the gateway's SYN */
+static uint32_t received[FLOWS]; /* bytes that the workstation was sent, in order */
+static uint16_t window[FLOWS];   /* as the last segment said */
+static uint32_t opening;
+
+static int open_upstream(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host)
+{
+    (void)ctx;
+    (void)tuple;
+    (void)host;
+    id_of[opening] = id;
+    return 0;
+}
+
+static ssize_t write_upstream(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count, size_t *room)
+{
+    (void)ctx;
+    (void)id;
+    (void)iov;
+    (void)count;
+    *room = ROOM;
+    return 0;
+}
+
+static ssize_t read_upstream(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count)
+{
+    (void)ctx;
+    ssize_t n = 0;
+    for (uint32_t i = 0; i < FLOWS; i++)
+        if (id_of[i].index == id.index && !pours[i])
+            return -EAGAIN;
+    for (int i = 0; i < count; i++)
+        n += (ssize_t)iov[i].iov_len;
+    return n;
+}
+
+static void release_upstream(void *ctx, struct tcp_flow_id id, enum tcp_release how)
+{
+    (void)ctx;
+    (void)id;
+    (void)how;
+}
+
+static int emit(void *ctx, struct tcp_out *out)
+{
+    (void)ctx;
+    const uint8_t *tcp = out->head + TCP_HEADROOM;
+    uint32_t i = be16_load(tcp + 2) - FIRST_PORT;
+    window[i] = be16_load(tcp + 14);
+    if (tcp[13] & SYN)
+        irs[i] = be32_load(tcp + 4);
+    else if (be32_load(tcp + 4) == irs[i] + 1 + received[i])
+        received[i] += out->payload_len;
+    return 0;
+}
+
+static void unreachable(void *ctx, const struct tcp_tuple *tuple, uint32_t host, enum tcp_refusal why,
+                        const uint8_t tcp_header[8])
+{
+    (void)ctx;
+    (void)tuple;
+    (void)host;
+    (void)why;
+    (void)tcp_header;
+}
+
+/* A segment of flow i: SYN with MSS 1460 and window scale 7, or an ACK of all there is, with a window of 8 MiB. */
+static void say(uint32_t i, bool syn)
+{
+    uint8_t seg[28] = {0};
+    static const uint8_t options[8] = {2, 4, 5, 180, 1, 3, 3, 7};
+    be16_store(seg, (uint16_t)(FIRST_PORT + i));
+    be16_store(seg + 2, 80);
+    be32_store(seg + 4, syn ? ISS : ISS + 1);
+    be32_store(seg + 8, syn ? 0 : irs[i] + 1 + received[i]);
+    seg[12] = syn ? 7 << 4 : 5 << 4;
+    seg[13] = syn ? SYN : ACK;
+    be16_store(seg + 14, 65535);
+    memcpy(seg + 20, options, sizeof(options));
+    const struct tcp_in in = {.src = ipaddr_v4((const uint8_t[]){10, 0, 0, 2}),
+                              .dst = ipaddr_v4((const uint8_t[]){198, 51, 100, 1}),
+                              .seg = bytes_of(seg, syn ? 28 : 20)};
+    tcp_input(engine, &in, now);
+}
+
+static void flush(void)
+{
+    tcp_advance(engine, now);
+    while (tcp_flush(engine, now))
+        ;
+    now += 10000;
+}
+
+static void open_flow(uint32_t i, bool pour)
+{
+    opening = i;
+    pours[i] = pour;
+    say(i, true);
+    tcp_upstream_connected(engine, id_of[i], ROOM, now);
+    flush();
+    say(i, false);
+    flush();
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    static const struct tcp_ops ops = {.open = open_upstream,
+                                       .write = write_upstream,
+                                       .read = read_upstream,
+                                       .release = release_upstream,
+                                       .emit = emit,
+                                       .unreachable = unreachable};
+    const struct tcp_config config = {.max_flows = FLOWS,
+                                      .max_chunks = CHUNKS,
+                                      .max_hosts = 4,
+                                      .max_connecting = FLOWS,
+                                      .host_flows = FLOWS,
+                                      .host_connecting = FLOWS,
+                                      .host_chunks = CHUNKS,
+                                      .mtu = 1500,
+                                      .gso_max = 60000,
+                                      .connect_timeout = 60000,
+                                      .half_close_timeout = 60000,
+                                      .idle_timeout = 600000};
+    engine_size = tcp_engine_size(&config);
+    void *memory = mmap(NULL, engine_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return -1;
+    engine = tcp_engine_init(memory, &config, &ops, NULL, now);
+    memset(received, 0, sizeof(received));
+    memset(id_of, 0, sizeof(id_of));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return munmap(engine, engine_size);
+}
+
+/* Eight flows with large congestion windows would take all memory there is; it was so, and the ninth got nothing until
+ * one of them ended. */
+static void flows_that_came_first_leave_memory_to_those_that_come_later(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 8; i++)
+        open_flow(i, true);
+    for (int round = 0; round < 20; round++) {
+        for (uint32_t i = 0; i < 8; i++)
+            say(i, false);
+        flush();
+    }
+    assert_true(received[0] > 20 * 1448 * 10); /* they did grow */
+    for (uint32_t i = 8; i < 16; i++)
+        open_flow(i, true);
+    for (int round = 0; round < 10; round++) {
+        for (uint32_t i = 0; i < 16; i++)
+            say(i, false);
+        flush();
+    }
+    for (uint32_t i = 8; i < 16; i++)
+        assert_in_range(received[i], 20 * 1448, UINT32_MAX);
+    assert_true(tcp_engine_counters(engine)->chunks <= CHUNKS);
+}
+
+static void a_lone_flow_has_most_of_the_memory(void **state)
+{
+    (void)state;
+    open_flow(0, true);
+    uint32_t before = 0;
+    for (int round = 0; round < 12; round++) {
+        before = received[0];
+        say(0, false);
+        flush();
+    }
+    assert_true(received[0] - before >= CHUNKS * 4096 / 4); /* under way at once */
+}
+
+static void windows_are_smaller_when_there_are_many_flows(void **state)
+{
+    (void)state;
+    open_flow(0, false);
+    assert_int_equal(window[0], 65535);
+    for (uint32_t i = 1; i < 700; i++)
+        open_flow(i, false);
+    assert_int_equal(window[699], 16384);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(flows_that_came_first_leave_memory_to_those_that_come_later, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_lone_flow_has_most_of_the_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(windows_are_smaller_when_there_are_many_flows, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
