@@ -53,7 +53,10 @@ static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *
     f->lost_edge = seq_max(f->lost_edge, f->snd_una);
     f->retries = 0;
     f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED | FLOW_ICMP_MTU);
-    recovery_advanced(e, f, s, from);
+    if (f->board != 0 || (f->flags & (FLOW_RECOVERY | FLOW_LOSS | FLOW_PROBED)))
+        recovery_advanced(e, f, s, from);
+    else
+        f->dup_acks = 0;
     if (!recovering)
         congestion_acked(e, f, data, (f->flags & (FLOW_LIMITED | FLOW_WAS_LIMITED)) != 0 || lossy);
     if ((f->flags & FLOW_FIN_SENT) && f->snd_una == f->snd_nxt)

@@ -120,8 +120,6 @@ void congestion_idle(struct flow *f, uint32_t rtos)
 {
     uint32_t mss = f->snd_mss;
     uint32_t least = u32_min(f->cwnd, u32_min(10 * mss, u32_max(2 * mss, 14600)));
-    if (rtos == 0)
-        return;
     if (f->ssthresh != UINT32_MAX)
         f->ssthresh = u32_max(f->ssthresh, f->cwnd - f->cwnd / 4);
     f->cwnd = u32_max(least, rtos < 32 ? f->cwnd >> rtos : 0);

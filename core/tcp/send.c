@@ -76,7 +76,7 @@ static void resend_range(struct tcp_engine *e, struct flow *f, uint32_t seq, uin
 /* The next range to send again: what was sent again in vain, then what was not sent again yet. */
 static bool next_lost(struct tcp_engine *e, struct flow *f, uint32_t *start, uint32_t *end)
 {
-    if (rack_lost_again(e, f, start, end))
+    if (f->board != 0 && rack_lost_again(e, f, start, end))
         return true;
     *start = seq_max(f->rexmit_nxt, f->snd_una);
     if (seq_ge(*start, f->lost_edge))
@@ -185,8 +185,9 @@ static void fin_sent(struct tcp_engine *e, struct flow *f)
 /* For how many RTOs nothing was sent, in full (RFC 5681 4.1). The clock of rtt_at goes round in 71 minutes. */
 static uint32_t idle_rtos(const struct tcp_engine *e, const struct flow *f)
 {
+    uint32_t rto = rtt_rto(f);
     uint32_t silence = u32_max(((uint32_t)e->now - f->rtt_at) / 1000, e->now_ms - f->active_at);
-    return f->srtt != 0 && silence > 0 ? (silence - 1) / rtt_rto(f) : 0;
+    return f->srtt != 0 && silence > rto ? (silence - 1) / rto : 0;
 }
 
 /* A window that was not used says nothing about the path, and does not grow (RFC 9438 4.2.1, RFC 7661). */
@@ -203,8 +204,9 @@ static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, boo
     uint32_t mss = emit_mss(e, f);
     uint32_t burst = burst_max(e, mss);
 
-    if (flight(f) == 0)
-        congestion_idle(f, idle_rtos(e, f));
+    uint32_t silent = flight(f) == 0 ? idle_rtos(e, f) : 0;
+    if (silent > 0)
+        congestion_idle(f, silent);
     for (;;) {
         uint32_t pipe = send_pipe(e, f);
         uint32_t allowed = u32_min(window_from(f, f->snd_nxt), f->cwnd > pipe ? f->cwnd - pipe : 0);
