@@ -3,6 +3,7 @@
 """Runs the benchmarks and writes bench/results/."""
 
 import argparse
+import configparser
 import json
 import os
 import pathlib
@@ -32,6 +33,12 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
+def gateway_name(path):
+    file = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";",))
+    file.read(path, encoding="utf-8")
+    return file["gateway"]["name"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=str(HERE.parent / "build" / "release"), help="directory of the build")
@@ -39,7 +46,7 @@ def main():
     parser.add_argument("--gateway", action="append", default=[], metavar="FILE.ini",
                         help="another program to measure beside ours; see bench/load/gateways.py")
     parser.add_argument("--only", metavar="NAME,NAME", help="of the gateways, only these")
-    parser.add_argument("--parts", default="replay,load", metavar="PART,PART", help="replay, instructions, load, tor")
+    parser.add_argument("--parts", default="replay,load", metavar="PART,PART", help="replay, instructions, load")
     parser.add_argument("--results", default=str(HERE / "results"), help="directory for what was measured")
     arguments = parser.parse_args()
     build = pathlib.Path(arguments.build)
@@ -62,16 +69,11 @@ def main():
             sys.exit("bench: this needs root, for network namespaces and TAP devices")
         import load
         only = set(arguments.only.split(",")) if arguments.only else None
-        if arguments.quick and only is None and not arguments.gateway:
-            only = {"copier-tso", "cloister", "cloister-no-offload", "redsocks"}
-        elif arguments.quick and only is None:
-            only = {"copier-tso", "cloister", "hev"}
+        if arguments.quick and only is None:
+            only = {"copier-tso", "cloister", *map(gateway_name, arguments.gateway or [])}
         results["load"], failed = load.run(build / "bench" / "load", build / "cloister", arguments.gateway,
                                            load.Plan(arguments.quick), progress, only=only)
         results["failed"] += failed
-    if "tor" in parts:
-        import tor.compare
-        results["tor"] = tor.compare.run(build / "cloister", arguments.quick, progress)
     progress.done()
 
     text = report.markdown(of, results)

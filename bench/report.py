@@ -97,11 +97,6 @@ def markdown(machine, results):
         parts.append(_replay(results["replay"]))
     if results.get("instructions"):
         parts.append(_instructions(results["instructions"]))
-    if results.get("tor"):
-        parts.append("### The private Tor network\n\n" + table(
-            ["", "Mbit/s", "first byte p50 ms", "p90 ms"],
-            [[name, show(row.get("mbit"), ".1f"), show(row.get("first_ms"), ".1f"), show(row.get("p90_ms"), ".1f")]
-             for name, row in results["tor"].items()]))
     if results.get("failed"):
         parts.append("### What could not be measured\n\n" + "\n".join(f"- {line}" for line in results["failed"]) + "\n")
     return "\n".join(parts)
