@@ -123,5 +123,11 @@ int tor_process_arguments(const struct tor_process_config *config, struct tor_ar
         err = add_option(out, "--DisableNetwork", "1");
     if (err == 0)
         err = add_option(out, "--Sandbox", config->sandbox ? "1" : "0");
+    /* Tor looks for its list of countries where its sandbox does not let it, and calls that a bug of its own at every
+     * start. It has no such list here in any case. */
+    if (err == 0 && config->sandbox)
+        err = add_option(out, "--GeoIPFile", "/dev/null");
+    if (err == 0 && config->sandbox)
+        err = add_option(out, "--GeoIPv6File", "/dev/null");
     return err != 0 ? err : add_fixed(out);
 }

@@ -105,9 +105,11 @@ static void the_sandbox_is_not_left_to_the_torrc(void **state)
     (void)state;
     assert_int_equal(tor_process_arguments(&config, &arguments), 0);
     assert_string_equal(value_of("--Sandbox"), "0");
+    assert_string_equal(value_of("--GeoIPFile"), "(not said)");
     config.sandbox = true;
     assert_int_equal(tor_process_arguments(&config, &arguments), 0);
     assert_string_equal(value_of("--Sandbox"), "1");
+    assert_string_equal(value_of("--GeoIPFile"), "/dev/null");
 }
 
 static void a_path_that_could_break_out_of_its_place_is_refused(void **state)
