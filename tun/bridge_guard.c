@@ -15,8 +15,21 @@
  *   accept_local, route_localnet off   They are exceptions to the above.
  *
  * All but the address and what "all" says are set here and not only asked for, since the bridge is ours by configuration.
- * What remains: a datagram from 0.0.0.0 to 255.255.255.255, as DHCP clients send, reaches a program of the host's that
- * listens there for everybody. It is one more reason to use workstation.attach where that is possible.
+ *
+ * Settings are not enough. Where forwarding is off, the source of a packet to somewhere else is not looked at, but its IP
+ * options are: a malformed one is answered by ICMP, to the source that it claims to have, by the uplink and from the
+ * host's real address. And a datagram from 0.0.0.0 to 255.255.255.255, as DHCP clients send, has no source to be strict
+ * about. So there is a wall as well (bridge_wall.c): the kernel drops what the bridge hands up before any protocol sees
+ * it. The settings stay, for the wall belongs to the supervisor and on kernels before 6.9 falls with it.
+ *
+ * Frames to 01:80:c2:00:00:0X do not come up at the bridge at all but at the port that they came in by, with that port's
+ * settings: an echo request in one was answered from the uplink's address. Unless bridge and port are told to pass them
+ * on as all others. They are.
+ *
+ * What remains: a port that joins later does not know it of 01:80:c2:00:00:02, the one group for which the bridge cannot
+ * speak, so that by such frames UDP and ICMP reach an address of the host's that is known to the sender, if the port has
+ * no strict reverse path (net.ipv4.conf.default.rp_filter). It is one more reason to use workstation.attach where that
+ * is possible.
  */
 #include "tun/bridge_guard.h"
 
@@ -29,6 +42,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tun/bridge_wall.h"
 #include "tun/segment.h"
 #include "tun/sysctl.h"
 
@@ -41,6 +55,8 @@ static const struct {
     {"ipv6", "disable_ipv6", 1, false}, {"ipv4", "forwarding", 0, false},  {"ipv4", "rp_filter", 1, true},
     {"ipv4", "arp_ignore", 8, true},    {"ipv4", "accept_local", 0, true}, {"ipv4", "route_localnet", 0, true},
 };
+
+#define PORTS_MAX 1024u /* as many as a bridge can have */
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
 
@@ -83,6 +99,22 @@ static int open_settings(struct bridge_guard *guard, char *why)
     return 0;
 }
 
+static int build_wall(struct bridge_guard *guard, char *why)
+{
+    int status = bridge_wall_pass_groups(&guard->questions, guard->index);
+    if (status == -EOPNOTSUPP)
+        return 0; /* no bridge: that is said when the TAP is to join it */
+    if (status != 0)
+        return refuse(why, status, "workstation.bridge: have %s pass on the reserved groups: %s", guard->name,
+                      strerror(-status));
+    status = bridge_wall_build(&guard->wall, guard->name);
+    return status == 0 ? 0
+                       : refuse(why, status,
+                                "workstation.bridge: drop what %s hands to this host: %s; it takes a kernel with "
+                                "nf_tables and its netdev family, or use workstation.attach",
+                                guard->name, strerror(-status));
+}
+
 int bridge_guard_open(struct bridge_guard *guard, const char *name, char why[BRIDGE_GUARD_WHY_MAX])
 {
     static const unsigned groups[] = {RTNLGRP_LINK,         RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV6_IFADDR,
@@ -104,9 +136,56 @@ int bridge_guard_open(struct bridge_guard *guard, const char *name, char why[BRI
     }
     if (status == 0)
         status = open_settings(guard, why);
+    if (status == 0)
+        status = build_wall(guard, why);
     if (status != 0)
         bridge_guard_close(guard);
     return status;
+}
+
+/* Ports that are there; the TAP is one. */
+struct ports {
+    int bridge;
+    int index[PORTS_MAX];
+    size_t count;
+};
+
+static int match_master(const struct nlattr *attr, void *ctx)
+{
+    if (mnl_attr_get_type(attr) == IFLA_MASTER && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+        *(int *)ctx = (int)mnl_attr_get_u32(attr);
+    return MNL_CB_OK;
+}
+
+static int match_port(const struct nlmsghdr *answer, void *ctx)
+{
+    struct ports *ports = ctx;
+    const struct ifinfomsg *info = mnl_nlmsg_get_payload(answer);
+    int master = 0;
+    if (mnl_nlmsg_get_payload_len(answer) < sizeof(*info) ||
+        mnl_attr_parse(answer, sizeof(*info), match_master, &master) < 0)
+        return -EPROTO;
+    if (master != ports->bridge)
+        return 0;
+    if (ports->count == PORTS_MAX)
+        return -E2BIG;
+    ports->index[ports->count++] = info->ifi_index;
+    return 0;
+}
+
+int bridge_guard_take_ports(struct bridge_guard *guard, char why[BRIDGE_GUARD_WHY_MAX])
+{
+    static struct ports ports;
+    ports = (struct ports){.bridge = guard->index};
+    int status = netlink_list(&guard->questions, RTM_GETLINK, match_port, &ports);
+    for (size_t i = 0; status == 0 && i < ports.count; i++) {
+        status = bridge_wall_pass_groups_of_port(&guard->questions, ports.index[i]);
+        if (status == -ENODEV)
+            status = 0; /* gone since */
+    }
+    return status == 0 ? 0
+                       : refuse(why, status, "workstation.bridge: set up the ports of %s: %s", guard->name,
+                                strerror(-status));
 }
 
 static int check_setting(const struct bridge_guard *guard, size_t i, size_t *all, char *why)
@@ -173,6 +252,7 @@ void bridge_guard_close(struct bridge_guard *guard)
             close(guard->setting[i]);
         guard->setting[i] = -1;
     }
+    bridge_wall_close(&guard->wall);
     netlink_close(&guard->news);
     netlink_close(&guard->questions);
 }

@@ -19,13 +19,18 @@ struct bridge_guard {
     int index;
     struct netlink questions;
     struct netlink news;
+    struct netlink wall;                /* owns it (bridge_wall.h) */
     int setting[BRIDGE_GUARD_SETTINGS]; /* descriptors; -1: there is no such file, and none is needed */
 };
 
-/* Set what can be set of the bridge alone: no IPv6, no forwarding, strict reverse path, no answer to ARP. Open what the
- * checks will need, for they run without privileges. 0, or negative errno with a sentence in `why`; then there is
+/* Set what can be set of the bridge alone: no IPv6, no forwarding, strict reverse path, no answer to ARP; build a wall
+ * (bridge_wall.h). Open what the checks will need, for they run without privileges. 0, or negative errno with a sentence in `why`; then there is
  * nothing to close. */
 int bridge_guard_open(struct bridge_guard *guard, const char *name, char why[BRIDGE_GUARD_WHY_MAX]);
+
+/* Have the ports that the bridge has by now keep the host out as well; once, when the TAP is one of them. Needs
+ * CAP_NET_ADMIN. 0, or negative errno with a sentence in `why`. */
+int bridge_guard_take_ports(struct bridge_guard *guard, char why[BRIDGE_GUARD_WHY_MAX]);
 
 /* See that the bridge is as it has to be. 0, or negative errno with a sentence in `why` that says what is wrong and what
  * to do. */

@@ -17,7 +17,6 @@ import threading
 
 from lab import net, plan
 
-from judge import EXITS
 from matrix import HOST_PORT
 
 UPLINK_MTU = 1387  # nobody has that by accident
@@ -45,6 +44,17 @@ table inet attack {{
         iifname != {{ "lo", "{plan.UPLINK}" }} counter name entered
     }}
     chain postrouting {{ type nat hook postrouting priority 100; oifname "{plan.UPLINK}" masquerade; }}
+}}
+"""
+
+# The host's network is a public one: a stream may ask for it, and an exit, as everybody, may connect there from outside.
+# What that sends over the uplink is none of the gateway's doing, and only in the way here.
+_EXIT_RULES = f"""
+table inet attack {{
+    chain output {{
+        type filter hook output priority 0; policy accept;
+        ip daddr {plan.LINKS[0].router} ct state new reject with icmp type host-unreachable
+    }}
 }}
 """
 
@@ -105,16 +115,17 @@ class Host:
             net.ip("-n", namespace, "neigh", "replace", peer, "dev", device, "nud", "permanent", "lladdr",
                    net.link_address(other, there))
         net.ip("-n", self._namespace, "-6", "route", "replace", "default", "via", _ROUTER6)
-        self._nft("-f", "-", input=_RULES)
-        self._stack.callback(self._nft, "delete", "table", "inet", "attack")
+        for short, rules in (("host", _RULES), ("tornet", _EXIT_RULES)):
+            self._nft("-f", "-", short=short, input=rules)
+            self._stack.callback(self._nft, "delete", "table", "inet", "attack", short=short)
         self._listen()
 
     def provoke(self):
         """Sets all of it (again): an administrator may, at any time, turn forwarding on."""
         net.call_in(self._namespace, apply, self._settings)
 
-    def _nft(self, *arguments, **options):
-        done = subprocess.run(net.argv_in(self._namespace, ["nft", *arguments]), capture_output=True, text=True,
+    def _nft(self, *arguments, short="host", **options):
+        done = subprocess.run(net.argv_in(self.lab.ns(short), ["nft", *arguments]), capture_output=True, text=True,
                               timeout=20, **options)
         if done.returncode:
             raise net.CommandError(f"nft {' '.join(arguments)}: {done.stderr.strip()}")
@@ -142,8 +153,7 @@ class Host:
                     if key.fileobj.type == socket.SOCK_STREAM:
                         connection, peer = key.fileobj.accept()
                         connection.close()
-                        if peer[0] not in EXITS:  # to whom its address is one of the Internet
-                            self.heard.append(f"a connection from {peer[0]}")
+                        self.heard.append(f"a connection from {peer[0]}")
                     else:
                         data, peer = key.fileobj.recvfrom(2048)
                         self.heard.append(f"{len(data)} bytes from {peer[0]}")

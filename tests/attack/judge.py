@@ -11,46 +11,35 @@ import threading
 import time
 
 from frames import ACK, ARP, ICMP, ICMP6, IPV4, IPV6, RST, SYN, TCP, UDP
-from lab import capture, net, plan
-from matrix import FIRST_PORT, HOST_PORTS
+from lab import capture, net
+from matrix import FIRST_PORT
 
 _ETH_P_ALL, _OUTGOING, _SO_RCVBUFFORCE = 3, 4, 33
-EXITS = {relay.address for relay in plan.RELAYS if relay.exit}
 _MARK = re.compile(rb"LEAK(\d{5})")
 
 
 class Uplink(capture.Capture):
     """The lab's capture, which tells Tor's frames from all others, and the marks in all of them: a frame to a relay
-    that bears one is not Tor's, whatever it looks like.
-
-    The host has a public address, and an exit connects to it as to any other if that is what a stream asks for. That
-    comes from outside, as it could from everybody, and is counted apart. (A workstation's own packet that the host
-    forwards has a source port of FIRST_PORT or more.)
-    """
+    that bears one is not Tor's, whatever it looks like."""
 
     snap = 2048
 
     def __init__(self, lab):
         self.marked = collections.Counter()  # number of the probe -> frames
-        self.from_exits = 0
+        self.kept = []  # the first of those that should not be there, whole
         super().__init__(lab)
 
     def _classify(self, frame):
-        for found in _MARK.findall(frame):
-            self.marked[int(found)] += 1
-        if _is_of_an_exit(frame):
-            self.from_exits += 1
-        else:
-            super()._classify(frame)
+        before = self.leak_count
+        super()._classify(frame)
+        found = _MARK.findall(frame)
+        for number in found:
+            self.marked[int(number)] += 1
+        if (found or self.leak_count > before) and len(self.kept) < 20:
+            self.kept.append(frame)
 
-
-def _is_of_an_exit(frame):
-    if len(frame) < 54 or frame[12:15] != b"\x08\x00\x45" or frame[23] != TCP:
-        return False
-    source, target = (socket.inet_ntoa(frame[at:at + 4]) for at in (26, 30))
-    ports = struct.unpack_from("!HH", frame, 34)
-    return (source in EXITS and target == plan.HOST and ports[1] in HOST_PORTS and ports[0] != plan.OR_PORT or
-            target in EXITS and source == plan.HOST and ports[0] in HOST_PORTS and ports[1] != plan.OR_PORT)
+    def describe(self):
+        return "\n    ".join([super().describe()] + [frame.hex() for frame in self.kept])
 
 
 class Answers:

@@ -22,7 +22,7 @@ SILENCE, ANY = "silence", "any"
 # run soon after another takes other ports.
 FIRST_PORT = 20000 + int(time.time()) // 8 % 16 * 2600
 HOST_PORT = 2222  # where the host listens, TCP and UDP
-HOST_PORTS = (22, 80, 443, 9030, 9040, 9050, 9051, 9150, HOST_PORT)  # all below FIRST_PORT
+HOST_PORTS = (22, 80, 443, 9030, 9040, 9050, 9051, 9150, HOST_PORT)
 
 GATEWAY6, NETWORK6 = "fd19:c33d:88bc::10", "fd19:c33d:88bc::"
 ME, ME6 = "10.152.152.77", f"{NETWORK6}77"
@@ -122,7 +122,7 @@ def _tcp(m):
             ME, plan.DNS, FIRST_PORT + n, 53, token, options=b"\x08\x0a\0\0\0\x01\0\0\0\0"), n), "SYN-ACK")
     for port in HOST_PORTS:
         m.add("TCP", f"SYN to the gateway's inner address, port {port}", _tcp_to(plan.GATEWAY, port), "RST")
-        # A public address to the gateway, and to Tor, whose exits say what is there.
+        # A public address to the gateway, and to Tor, whose exits look what is there (hostile.py does not let them).
         m.add("TCP", f"SYN to the host's outer address, port {port}", _tcp_to(plan.HOST, port), ANY)
     m.add("TCP", "SYN to the router behind the uplink", _tcp_to(ROUTER, 80), ANY)
     for relay in plan.RELAYS:
@@ -409,7 +409,7 @@ def _addressed(m):
     """The same few packets to whoever might take them: this is how a bridge's own stack is reached."""
     targets = m.ground.others | {
         "everybody": BROADCAST_MAC, "an IPv4 group": mac("01:00:5e:00:00:01"), "an IPv6 group": mac("33:33:00:00:00:01"),
-        "a bridge's group": mac("01:80:c2:00:00:00"), "nobody": mac("02:de:ad:be:ef:01"), "zero": bytes(6)}
+        "nobody": mac("02:de:ad:be:ef:01"), "zero": bytes(6)}
     packets = {}
     for where, address in (("the Internet", plan.WEB), ("the host", plan.HOST), ("a relay", plan.RELAYS[0].address),
                            ("the router", ROUTER), ("the gateway", plan.GATEWAY), ("loopback", "127.0.0.1"),
@@ -420,6 +420,7 @@ def _addressed(m):
         packets[f"DNS query to {where}"] = _udp_to(address, 53)
     packets["SYN to a relay's OR port"] = _tcp_to(plan.RELAYS[0].address, plan.OR_PORT)
     packets["SYN to the host, spoofed"] = _tcp_to(plan.HOST, HOST_PORT, plan.WEB)
+    packets["UDP to everybody, from nobody"] = _udp_to("255.255.255.255", HOST_PORT, "0.0.0.0")
     packets["UDP6 to the Internet"] = _udp6_to(plan.WEB6, 9)
     packets["UDP6 to all nodes"] = _udp6_to("ff02::1", HOST_PORT, "fe80::77")
     packets["echo6 to all nodes"] = lambda n, token: (IPV6, ipv6("fe80::77", "ff02::1", ICMP6, icmp6(
@@ -427,6 +428,18 @@ def _addressed(m):
     packets["ARP for the host"] = lambda n, token: (ARP, arp(1, m.ground.mine, ME, bytes(6), plan.HOST, token))
     packets["protocol 41 to the host"] = lambda n, token: _ip(plan.HOST, 41, ipv6(
         ME6, plan.WEB6, UDP, udp(ME6, plan.WEB6, FIRST_PORT + n, 9, token)), n)
+    # What is not for the host it does not look at closely enough to see that the source is wrong, but it looks at options.
+    for name, option in (("a bad option", b"\x07\x28\x04" + bytes(5)), ("a cut option", b"\x01\x01\x01\x07"),
+                         ("a bad route", b"\x83\x07\x02" + bytes(5)), ("a bad security label", b"\x86\x03\0\0")):
+        packets[f"{name} to the Internet"] = _udp_to(plan.WEB, 9, fields={"options": option})
+        packets[f"{name} to the host"] = _ping(plan.HOST, fields={"options": option})
+        packets[f"{name} to the Internet, from the Internet"] = _udp_to(plan.DNS, 9, plan.WEB, fields={"options": option})
+    for group in range(16):
+        who = f"reserved group {group:02x}"
+        for what in ("UDP to the host", "echo to the host", "SYN to the host", "UDP to the Internet",
+                     "a bad option to the Internet", "UDP6 to all nodes"):
+            m.add("Reserved groups", f"{what}, in a frame to {who}", packets[what], SILENCE,
+                  mac(f"01:80:c2:00:00:{group:02x}"))
     for who, target in targets.items():
         for what, make in packets.items():
             m.add("Frames to others", f"{what}, in a frame to {who}", make, SILENCE, target)

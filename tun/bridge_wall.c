@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One table of nf_tables with one chain without a rule, at the ingress of the bridge device, whose policy is to drop.
+ *
+ * nf_tables takes requests in batches: all of it or nothing. Each request is acknowledged by itself; the answer to the
+ * last, or an error, ends the reading.
+ */
+#include "tun/bridge_wall.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define BATCH_MAX 1024u
+#define BEFORE_ALL -500      /* priority: before anything else that looks at this device's ingress */
+#define TABLE_F_OWNER 0x2u   /* Linux 5.12; headers may be older */
+#define TABLE_F_PERSIST 0x4u /* Linux 6.9 */
+/* Of the groups 00 to 0f: the kernel lets a bridge say nothing of 00, 01 and 02, and a port nothing of 01. 00 goes from
+ * port to port if STP is off, 01 (PAUSE) is dropped by every bridge. */
+#define GROUPS_OF_BRIDGE 0xfff8u
+#define GROUPS_OF_PORT 0xfffdu
+
+static struct nlmsghdr *put(struct mnl_nlmsg_batch *batch, uint16_t type, uint16_t flags, uint8_t family,
+                            uint16_t resource, uint32_t sequence)
+{
+    struct nlmsghdr *header = mnl_nlmsg_put_header(mnl_nlmsg_batch_current(batch));
+    header->nlmsg_type = type;
+    header->nlmsg_flags = NLM_F_REQUEST | flags;
+    header->nlmsg_seq = sequence;
+    struct nfgenmsg *generic = mnl_nlmsg_put_extra_header(header, sizeof(*generic));
+    generic->nfgen_family = family;
+    generic->version = NFNETLINK_V0;
+    generic->res_id = htons(resource);
+    return header;
+}
+
+static struct nlmsghdr *put_request(struct mnl_nlmsg_batch *batch, uint16_t what, uint16_t flags, uint32_t sequence)
+{
+    return put(batch, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | what), NLM_F_ACK | flags, NFPROTO_NETDEV, 0, sequence);
+}
+
+static void put_chain(struct nlmsghdr *header, const char *table, const char *bridge)
+{
+    mnl_attr_put_strz(header, NFTA_CHAIN_TABLE, table);
+    mnl_attr_put_strz(header, NFTA_CHAIN_NAME, "ingress");
+    mnl_attr_put_strz(header, NFTA_CHAIN_TYPE, "filter");
+    mnl_attr_put_u32(header, NFTA_CHAIN_POLICY, htonl(NF_DROP));
+    struct nlattr *hook = mnl_attr_nest_start(header, NFTA_CHAIN_HOOK);
+    mnl_attr_put_u32(header, NFTA_HOOK_HOOKNUM, htonl(NF_NETDEV_INGRESS));
+    mnl_attr_put_u32(header, NFTA_HOOK_PRIORITY, htonl((uint32_t)BEFORE_ALL));
+    mnl_attr_put_strz(header, NFTA_HOOK_DEV, bridge);
+    mnl_attr_nest_end(header, hook);
+}
+
+/* Read one answer after the other until that of request `last`. */
+static int read_acks(struct netlink *wall, uint32_t last)
+{
+    char buffer[4096];
+    for (;;) {
+        ssize_t n = mnl_socket_recvfrom(wall->socket, buffer, sizeof(buffer));
+        if (n < 0)
+            return -errno;
+        int left = (int)n;
+        for (struct nlmsghdr *at = (struct nlmsghdr *)(void *)buffer; mnl_nlmsg_ok(at, left);
+             at = mnl_nlmsg_next(at, &left)) {
+            const struct nlmsgerr *said = mnl_nlmsg_get_payload(at);
+            if (at->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(at) < sizeof(*said))
+                continue;
+            if (said->error != 0 || at->nlmsg_seq == last)
+                return said->error;
+        }
+    }
+}
+
+/* A batch of one table, made with these flags, or deleted. */
+static int ask(struct netlink *wall, const char *bridge, bool build, uint32_t flags)
+{
+    char buffer[BATCH_MAX], table[sizeof("cloister_") + IFNAMSIZ];
+    uint32_t sequence = wall->sequence;
+    snprintf(table, sizeof(table), "cloister_%.*s", (int)IFNAMSIZ - 1, bridge);
+    struct mnl_nlmsg_batch *batch = mnl_nlmsg_batch_start(buffer, sizeof(buffer));
+    if (batch == NULL)
+        return -ENOMEM;
+    put(batch, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, ++sequence);
+    mnl_nlmsg_batch_next(batch);
+    struct nlmsghdr *header =
+        put_request(batch, build ? NFT_MSG_NEWTABLE : NFT_MSG_DELTABLE, build ? NLM_F_CREATE : 0, ++sequence);
+    mnl_attr_put_strz(header, NFTA_TABLE_NAME, table);
+    if (build) {
+        mnl_attr_put_u32(header, NFTA_TABLE_FLAGS, htonl(flags));
+        mnl_nlmsg_batch_next(batch);
+        put_chain(put_request(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, ++sequence), table, bridge);
+    }
+    mnl_nlmsg_batch_next(batch);
+    const uint32_t last = sequence;
+    put(batch, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, ++sequence);
+    mnl_nlmsg_batch_next(batch);
+
+    wall->sequence = sequence;
+    int status = 0;
+    if (mnl_socket_sendto(wall->socket, mnl_nlmsg_batch_head(batch), mnl_nlmsg_batch_size(batch)) < 0)
+        status = -errno;
+    mnl_nlmsg_batch_stop(batch);
+    return status != 0 ? status : read_acks(wall, last);
+}
+
+int bridge_wall_build(struct netlink *wall, const char *bridge)
+{
+    *wall = (struct netlink){.socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)};
+    if (wall->socket == NULL)
+        return -errno;
+    int status = mnl_socket_bind(wall->socket, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
+    if (status == 0) {
+        status = ask(wall, bridge, false, 0); /* what an earlier run left */
+        if (status == -ENOENT)
+            status = 0;
+    }
+    if (status == 0)
+        status = ask(wall, bridge, true, TABLE_F_OWNER | TABLE_F_PERSIST);
+    if (status == -EOPNOTSUPP || status == -EINVAL)
+        status = ask(wall, bridge, true, TABLE_F_OWNER);
+    if (status != 0)
+        bridge_wall_close(wall);
+    return status;
+}
+
+int bridge_wall_pass_groups(struct netlink *route, int bridge)
+{
+    struct netlink_request request;
+    netlink_begin(&request, bridge);
+    struct nlattr *link = mnl_attr_nest_start(request.header, IFLA_LINKINFO);
+    mnl_attr_put_strz(request.header, IFLA_INFO_KIND, "bridge");
+    struct nlattr *data = mnl_attr_nest_start(request.header, IFLA_INFO_DATA);
+    mnl_attr_put_u16(request.header, IFLA_BR_GROUP_FWD_MASK, GROUPS_OF_BRIDGE);
+    mnl_attr_put_u32(request.header, IFLA_BR_STP_STATE, 0);
+    mnl_attr_nest_end(request.header, data);
+    mnl_attr_nest_end(request.header, link);
+    return netlink_ask(route, &request);
+}
+
+int bridge_wall_pass_groups_of_port(struct netlink *route, int port)
+{
+    struct netlink_request request;
+    netlink_begin(&request, port);
+    request.header->nlmsg_type = RTM_SETLINK;
+    request.info->ifi_family = AF_BRIDGE;
+    struct nlattr *attributes = mnl_attr_nest_start(request.header, IFLA_PROTINFO | NLA_F_NESTED);
+    mnl_attr_put_u16(request.header, IFLA_BRPORT_GROUP_FWD_MASK, GROUPS_OF_PORT);
+    mnl_attr_nest_end(request.header, attributes);
+    return netlink_ask(route, &request);
+}
+
+void bridge_wall_close(struct netlink *wall)
+{
+    netlink_close(wall);
+}
