@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 
 #define BATCH_MAX 1024u
-#define BEFORE_ALL -500      /* priority: before anything else that looks at this device's ingress */
+#define BEFORE_ALL (-500)    /* priority: before anything else that looks at this device's ingress */
 #define TABLE_F_OWNER 0x2u   /* Linux 5.12; headers may be older */
 #define TABLE_F_PERSIST 0x4u /* Linux 6.9 */
 /* Of the groups 00 to 0f: the kernel lets a bridge say nothing of 00, 01 and 02, and a port nothing of 01. 00 goes from
