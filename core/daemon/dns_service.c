@@ -383,6 +383,10 @@ bool dns_service_next(const struct dns_service *service, uint64_t *at)
         dns_asker_next(service->asker, &each[2]),
         dns_streams_count(service->streams) > 0,
     };
+    if (service->ring_count > 0) { /* told of room by the flush that followed the last dispatch */
+        *at = 0;
+        return true;
+    }
     bool any = false;
     for (unsigned i = 0; i < 4; i++) {
         if (waits[i] && (!any || each[i] < *at))

@@ -316,8 +316,8 @@ static int await_lock_in(struct work *w)
 static int raise_link(struct work *w)
 {
     char why[BRIDGE_GUARD_WHY_MAX];
-    if (w->setup->guarded && (bridge_guard_take_ports(&w->setup->guard, why) != 0 ||
-                              bridge_guard_look(&w->setup->guard, why) != 0)) {
+    if (w->setup->guarded &&
+        (bridge_guard_take_ports(&w->setup->guard, why) != 0 || bridge_guard_look(&w->setup->guard, why) != 0)) {
         snprintf(w->reason, SETUP_REASON_MAX, "%s", why);
         return -EPERM;
     }
