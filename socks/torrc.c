@@ -39,16 +39,29 @@ static bool take_continuation(char *line, size_t *n)
     return true;
 }
 
-bool torrc_starts_transports(const char *path)
+/* A line ClientRejectInternalAddresses 0 or 1: 0 or 1; others: -1. */
+static int line_rejects_internal(char *line)
+{
+    char *rest = line;
+    line[strcspn(line, "#")] = '\0';
+    const char *word = strtok_r(line, blanks, &rest);
+    if (word == NULL || strcasecmp(word, "ClientRejectInternalAddresses") != 0)
+        return -1;
+    word = strtok_r(NULL, blanks, &rest);
+    return word == NULL ? -1 : strcmp(word, "0") != 0;
+}
+
+/* Give each line to `look`, continuations joined, until it returns false. */
+static void each_line(const char *path, bool (*look)(char *line, void *found), void *found)
 {
     FILE *file = fopen(path, "re");
     char *line = NULL, *whole = NULL;
     size_t size = 0, length = 0;
-    bool found = false;
+    bool go_on = true;
     ssize_t got;
     if (file == NULL)
-        return false;
-    while (!found && (got = getline(&line, &size, file)) >= 0) {
+        return;
+    while (go_on && (got = getline(&line, &size, file)) >= 0) {
         size_t n = (size_t)got;
         bool more = take_continuation(line, &n);
         char *longer = realloc(whole, length + n + 1);
@@ -59,11 +72,38 @@ bool torrc_starts_transports(const char *path)
         length += n;
         if (more)
             continue;
-        found = line_starts_transport(whole);
+        go_on = look(whole, found);
         length = 0;
     }
     free(whole);
     free(line);
     fclose(file);
+}
+
+static bool look_for_transport(char *line, void *found)
+{
+    *(bool *)found = line_starts_transport(line);
+    return !*(bool *)found;
+}
+
+static bool look_for_internal(char *line, void *found)
+{
+    int rejects = line_rejects_internal(line);
+    if (rejects >= 0)
+        *(bool *)found = rejects == 0; /* the last line counts */
+    return true;
+}
+
+bool torrc_starts_transports(const char *path)
+{
+    bool found = false;
+    each_line(path, look_for_transport, &found);
+    return found;
+}
+
+bool torrc_allows_internal(const char *path)
+{
+    bool found = false;
+    each_line(path, look_for_internal, &found);
     return found;
 }

@@ -32,6 +32,13 @@ static const struct config_word mode_words[] = {
     {NULL, 0},
 };
 
+static const struct config_word private_words[] = {
+    {"no", CONFIG_PRIVATE_NO},
+    {"yes", CONFIG_PRIVATE_YES},
+    {"auto", CONFIG_PRIVATE_AUTO},
+    {NULL, 0},
+};
+
 static const struct config_word accept_words[] = {
     {"deferred", CONFIG_ACCEPT_DEFERRED},
     {"optimistic", CONFIG_ACCEPT_OPTIMISTIC},
@@ -117,7 +124,7 @@ static const struct key keys[] = {
     {"tor", "socks", KEY_SOCKET, FIELD(socks)},
     {"tor", "data",  KEY_PATH,   FIELD(data), .fallback = "/var/lib/cloister"},
     {"tor", "torrc", KEY_PATH,   FIELD(torrc)},
-    {"tor", "allow_private", KEY_BOOLEAN, FIELD(allow_private), .fallback = "no"},
+    {"tor", "allow_private", KEY_WORD, FIELD(allow_private), .words = private_words, .fallback = "auto"},
     {"tor", "sandbox", KEY_BOOLEAN, FIELD(sandbox), .fallback = "yes"},
     {"tor", "connect_timeout", KEY_NUMBER, FIELD(connect_timeout), .min = 1, .max = 600, .fallback = "120"},
 

@@ -38,6 +38,13 @@ enum config_until_ready {
     CONFIG_UNTIL_READY_REFUSE, /* reset them */
 };
 
+/* May connections go to addresses that are not the Internet's? */
+enum config_private {
+    CONFIG_PRIVATE_NO,
+    CONFIG_PRIVATE_YES,
+    CONFIG_PRIVATE_AUTO, /* as the torrc has it for the embedded Tor (ClientRejectInternalAddresses); else no */
+};
+
 /* When the workstation's SYN is answered. */
 enum config_accept {
     CONFIG_ACCEPT_DEFERRED,   /* when the SOCKS stream is open */
@@ -83,12 +90,12 @@ struct config {
 
     /* [tor] */
     enum config_mode mode;
-    char socks[CONFIG_SOCKET_MAX]; /* path of the SOCKS socket; external only */
-    char data[CONFIG_PATH_MAX];    /* data directory */
-    char torrc[CONFIG_PATH_MAX];   /* file with extra lines, or empty */
-    bool allow_private;            /* connect to addresses that are not the Internet's, too */
-    bool sandbox;                  /* may Tor filter its own system calls? */
-    uint32_t connect_timeout;      /* s a stream may take to open */
+    char socks[CONFIG_SOCKET_MAX];     /* path of the SOCKS socket; external only */
+    char data[CONFIG_PATH_MAX];        /* data directory */
+    char torrc[CONFIG_PATH_MAX];       /* file with extra lines, or empty */
+    enum config_private allow_private; /* connect to addresses that are not the Internet's, too? */
+    bool sandbox;                      /* may Tor filter its own system calls? */
+    uint32_t connect_timeout;          /* s a stream may take to open */
 
     /* [isolation] */
     unsigned isolation;          /* set of enum isolation_field */

@@ -27,6 +27,7 @@
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "socks/directory.h"
+#include "socks/torrc.h"
 #include "tun/device.h"
 #include "tun/link.h"
 #include "tun/segment.h"
@@ -257,6 +258,13 @@ static int start_tor(struct work *w, struct channel_tor_config *tor)
     return status == 0 ? 0 : fail(w, status, "start the process tor", NULL);
 }
 
+static bool allows_private(const struct config *c)
+{
+    if (c->allow_private == CONFIG_PRIVATE_AUTO)
+        return c->mode == CONFIG_MODE_EMBEDDED && c->torrc[0] != '\0' && torrc_allows_internal(c->torrc);
+    return c->allow_private == CONFIG_PRIVATE_YES;
+}
+
 static int start_gateway(struct work *w, struct channel_gateway_config *out)
 {
     const struct config *c = w->config;
@@ -281,7 +289,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->answers = c->answers;
     memcpy(out->resolve, c->resolve, sizeof(out->resolve));
     out->resolvers = c->resolvers;
-    out->allow_private = c->allow_private;
+    out->allow_private = allows_private(c);
     out->optimistic = c->accept == CONFIG_ACCEPT_OPTIMISTIC;
     out->connect_timeout = c->connect_timeout;
     out->half_close_timeout = c->half_close_timeout;

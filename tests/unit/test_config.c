@@ -110,7 +110,7 @@ static const struct {
       "a"}},
     {"tor", "data", {"/var/lib/cloister", "/srv/a b"}, {"var/lib", "./x", "/var/./lib", "/var/../lib", "/x/.."}},
     {"tor", "torrc", {"/etc/cloister/torrc"}, {"torrc", "~/torrc"}},
-    {"tor", "allow_private", {"yes", "no"}, {"lan", ""}},
+    {"tor", "allow_private", {"yes", "auto"}, {"lan", ""}},
     {"tor", "sandbox", {"yes", "no"}, {"auto", "1"}},
     {"tor", "connect_timeout", {"1", "600"}, {"0", "601", "10s"}},
     {"isolation",

@@ -45,6 +45,28 @@ static void what_only_looks_like_one_is_not(void **state)
     assert_false(torrc_starts_transports("/nonexistent"));
 }
 
+static bool allows(const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    return torrc_allows_internal(path);
+}
+
+static void leave_for_private_addresses_is_seen(void **state)
+{
+    (void)state;
+    assert_true(allows("ClientRejectInternalAddresses 0\n"));
+    assert_true(allows("UseBridges 0\n clientrejectinternaladdresses \\\n 0 # the lab\n"));
+    assert_true(allows("ClientRejectInternalAddresses 1\nClientRejectInternalAddresses 0\n"));
+    assert_false(allows("ClientRejectInternalAddresses 0\nClientRejectInternalAddresses 1\n"));
+    assert_false(allows("# ClientRejectInternalAddresses 0\n"));
+    assert_false(allows("ClientRejectInternalAddresses\nClientDNSRejectInternalAddresses 0\n"));
+    assert_false(allows(""));
+    assert_false(torrc_allows_internal("/nonexistent"));
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -63,6 +85,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_transport_that_tor_starts_is_seen),
         cmocka_unit_test(what_only_looks_like_one_is_not),
+        cmocka_unit_test(leave_for_private_addresses_is_seen),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
