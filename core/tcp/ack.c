@@ -4,36 +4,7 @@
  * may be forgotten. What it says about losses is for recovery.c.
  */
 #include "tcp/internal.h"
-
-/* An acknowledgment that advances always brings the newest window: with an older sequence number than the last update
- * it comes when segments were reordered, and the window it was counted from has moved on (beyond RFC 9293 3.10.7.4). */
-static void update_window(struct flow *f, const struct segment *s)
-{
-    if (seq_le(s->ack, f->snd_una) && !seq_lt(f->snd_wl1, s->seq) &&
-        !(f->snd_wl1 == s->seq && seq_le(f->snd_wl2, s->ack)))
-        return;
-    f->snd_wnd = (uint32_t)s->window << f->snd_shift;
-    f->snd_wnd_max = u32_max(f->snd_wnd_max, f->snd_wnd);
-    f->snd_wl1 = s->seq;
-    f->snd_wl2 = s->ack;
-}
-
-static void take_sample(const struct tcp_engine *e, struct flow *f, const struct segment *s)
-{
-    if (f->flags & FLOW_RTT_TIMED) {
-        if (seq_lt(s->ack, f->rtt_seq))
-            return;
-        rtt_sample(f, (uint32_t)e->now - f->rtt_at);
-        /* A round trip is over. */
-        bool limited = (f->flags & FLOW_LIMITED) != 0;
-        f->flags &= ~(uint32_t)(FLOW_RTT_TIMED | FLOW_LIMITED | FLOW_WAS_LIMITED);
-        f->flags |= limited ? FLOW_WAS_LIMITED : 0;
-        f->backoff = 0;
-    } else if ((f->flags & FLOW_TS) && rtt_echo(e, f, s->tsecr)) {
-        /* After a retransmission only the echoed timestamp tells which copy was answered (RFC 7323 4.1). */
-        f->backoff = 0;
-    }
-}
+#include "tcp/steps.h"
 
 /* New data is acknowledged. False if the flow is gone. */
 static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *s)
@@ -41,18 +12,7 @@ static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *
     bool recovering = (f->flags & FLOW_RECOVERY) != 0; /* until and with the ACK that ends it, nothing grows */
     bool lossy = (f->flags & FLOW_LOSS) != 0;
     uint32_t from = f->snd_una;
-    uint32_t acked = s->ack - f->snd_una;
-    uint32_t data = u32_min(acked, f->snd_queued);
-
-    take_sample(e, f, s);
-    queue_drop(e, f, data);
-    f->snd_una = s->ack;
-    f->down_bytes += data;
-    e->counters.down_bytes += data;
-    f->rexmit_nxt = seq_max(f->rexmit_nxt, f->snd_una);
-    f->lost_edge = seq_max(f->lost_edge, f->snd_una);
-    f->retries = 0;
-    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED | FLOW_ICMP_MTU);
+    uint32_t data = step_advance(e, f, s->ack, s->tsecr);
     if (f->board != 0 || (f->flags & (FLOW_RECOVERY | FLOW_LOSS | FLOW_PROBED)))
         recovery_advanced(e, f, s, from);
     else
@@ -112,7 +72,7 @@ bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
     uint32_t from = f->snd_una;
     bool troubled = f->board != 0 || f->dup_acks > 0 || (f->flags & (FLOW_RECOVERY | FLOW_LOSS));
     uint32_t had = troubled ? reported(e, f) : 0;
-    update_window(f, s);
+    step_window(f, s->seq, s->ack, s->window);
     bool news = (troubled || s->sack_count > 0) && note_blocks(e, f, s);
     bool dsack = s->sack_count > 0 && (f->flags & FLOW_SACK) && is_dsack(s);
     if (dsack)

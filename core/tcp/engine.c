@@ -2,8 +2,8 @@
 /*
  * How the engine works.
  *
- * A packet's way is one line. tcp_input() (input.c) finds the flow (table.c) and walks RFC 9293's event processing;
- * an acknowledgment goes to ack.c, payload to receive.c, which gathers pointers to it. At the end of the batch
+ * A packet's way is one line. tcp_input() (fast.c) finds the flow (table.c) and takes the segment that the flow expects
+ * next; any other walks RFC 9293's event processing in input.c: an acknowledgment goes to ack.c, payload to receive.c, which gathers pointers to it. At the end of the batch
  * tcp_flush() writes each flow's gather upstream in one call, then gives every flow that was touched one turn in
  * send.c: what is lost, what is new, the FIN, or else an ACK. So a batch costs a flow one write, one read and one
  * ACK, however many segments came.
@@ -140,10 +140,8 @@ struct tcp_engine *tcp_engine_init(void *memory, const struct tcp_config *config
     return e;
 }
 
-void engine_clock(struct tcp_engine *e, uint64_t now)
+void engine_set_clock(struct tcp_engine *e, uint64_t now)
 {
-    if (now == e->now)
-        return;
     e->now = now;
     e->now_ms = (uint32_t)(now / 1000);
     /* While no timer is set nobody calls tcp_advance(), perhaps for weeks, and the next timer is set before it is. */

@@ -131,6 +131,7 @@ struct tcp_config {
     uint32_t half_close_timeout; /* ms without a byte from upstream, after the workstation sent FIN */
     uint32_t idle_timeout;       /* ms without a segment in either direction before a flow is reset */
     bool optimistic;             /* SYN-ACK before the upstream is open */
+    bool unpredicted;            /* no header prediction: every segment goes the long way, for tests that compare */
     uint8_t secret[16];          /* for sequence numbers, timestamps, hash table */
 };
 

@@ -4,6 +4,7 @@
  * PAWS before and RFC 5961's challenge ACKs where the RFC of 1981 would have torn the connection down.
  */
 #include "tcp/internal.h"
+#include "tcp/steps.h"
 
 #define PAWS_FORGET (24u * 24u * 3600u * 1000u) /* ms, RFC 7323 5.5 */
 
@@ -54,10 +55,8 @@ static void outside_window(struct tcp_engine *e, struct flow *f, const struct se
 
 static void note_timestamp(const struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
-    if (s->has_ts && seq_le(s->seq, f->rcv_acked) && seq_ge(s->tsval, f->ts_recent)) {
-        f->ts_recent = s->tsval;
-        f->ts_recent_at = e->now_ms;
-    }
+    if (s->has_ts)
+        step_timestamp(e, f, s->seq, s->tsval);
 }
 
 /* TIME_WAIT: a new SYN that cannot be old begins a new connection at once (RFC 9293 3.10.7.4, RFC 6191). */
@@ -218,12 +217,10 @@ static void no_flow(struct tcp_engine *e, const struct tcp_in *in, const struct 
     emit_reset_for(e, in, s);
 }
 
-void tcp_input(struct tcp_engine *e, const struct tcp_in *in, uint64_t now)
+void input_segment(struct tcp_engine *e, const struct tcp_in *in)
 {
     struct segment s;
 
-    engine_clock(e, now);
-    e->counters.segments_in++;
     if (segment_parse(in->seg, &s) < 0 || s.src_port == 0 || s.dst_port == 0 || in->host >= e->cfg.max_hosts) {
         drop_count(&e->drops, DROP_TCP_BAD);
         return;

@@ -119,11 +119,33 @@ struct tcp_engine {
 };
 
 /* engine.c: every entry point sets the clock first. */
-void engine_clock(struct tcp_engine *e, uint64_t now);
+void engine_set_clock(struct tcp_engine *e, uint64_t now);
+
+static inline void engine_clock(struct tcp_engine *e, uint64_t now)
+{
+    if (now != e->now)
+        engine_set_clock(e, now);
+}
 
 /* table.c: finding, making and ending flows. */
-struct flow *flow_at(const struct tcp_engine *e, uint32_t i);
-uint32_t flow_index(const struct tcp_engine *e, const struct flow *f);
+static inline struct flow *flow_at(const struct tcp_engine *e, uint32_t i)
+{
+    return (struct flow *)(void *)e->flows.slots + (i - 1);
+}
+
+static inline uint32_t flow_index(const struct tcp_engine *e, const struct flow *f)
+{
+    return (uint32_t)(f - (const struct flow *)(const void *)e->flows.slots) + 1;
+}
+
+/* Word by word: this is asked for every segment, and a call would cost more. */
+static inline bool flow_is(const struct flow *f, const struct ipaddr *src, const struct ipaddr *dst,
+                           uint16_t src_port, uint16_t dst_port)
+{
+    return ipaddr_equal(&f->tuple.src, src) && ipaddr_equal(&f->tuple.dst, dst) && f->tuple.src_port == src_port &&
+           f->tuple.dst_port == dst_port;
+}
+
 struct tcp_flow_id flow_id(const struct tcp_engine *e, const struct flow *f);
 struct flow *flow_find(const struct tcp_engine *e, const struct tcp_tuple *tuple);
 /* The flow a handle names, or NULL if that one is gone. */
@@ -131,7 +153,14 @@ struct flow *flow_of_id(const struct tcp_engine *e, struct tcp_flow_id id);
 /* A zeroed flow in the table, or NULL when it is full. */
 struct flow *flow_create(struct tcp_engine *e, const struct tcp_tuple *tuple, uint32_t host);
 /* Put on the turn's list: tcp_flush() will look at it. */
-void flow_list(struct tcp_engine *e, struct flow *f);
+void flow_put_on_list(struct tcp_engine *e, struct flow *f);
+
+static inline void flow_list(struct tcp_engine *e, struct flow *f)
+{
+    if (!(f->flags & FLOW_LISTED))
+        flow_put_on_list(e, f);
+}
+
 /* Let go of everything but the slot, which tcp_flush() frees. Nothing is sent. */
 void flow_end(struct tcp_engine *e, struct flow *f, enum tcp_release how);
 void flow_release_upstream(struct tcp_engine *e, struct flow *f, enum tcp_release how);
@@ -167,8 +196,13 @@ void handshake_input(struct tcp_engine *e, struct flow *f, const struct tcp_in *
 bool handshake_complete(struct tcp_engine *e, struct flow *f, const struct segment *s);
 void handshake_timeout(struct tcp_engine *e, struct flow *f);
 
+/* input.c: a segment goes the long way. fast.c has tcp_input(). */
+void input_segment(struct tcp_engine *e, const struct tcp_in *in);
+
 /* receive.c: payload of the workstation, on its way upstream. */
 void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *s, uint16_t gso_size);
+/* The same for payload that begins at rcv_nxt and lies in the window, while the upstream may take it. */
+void receive_in_order(struct tcp_engine *e, struct flow *f, const uint8_t *payload, uint32_t len);
 /* Write upstream what was gathered for this flow. Before any segment of the flow is sent. */
 void receive_flush(struct tcp_engine *e, struct flow *f);
 /* Write upstream what is held. */
@@ -211,6 +245,20 @@ int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want);
  * from any memory. */
 uint32_t queue_max(struct tcp_engine *e, const struct flow *f);
 void queue_drop(struct tcp_engine *e, struct flow *f, uint32_t bytes);
+
+/* Most drops take a part of the first chunk only. */
+static inline void queue_drop_part(struct tcp_engine *e, struct flow *f, uint32_t bytes)
+{
+    struct chunk *c = f->snd_head != 0 ? chunk_info(&e->chunks, f->snd_head) : NULL;
+    if (c == NULL || bytes >= c->len) {
+        queue_drop(e, f, bytes);
+        return;
+    }
+    f->snd_queued -= bytes;
+    c->off = (uint16_t)(c->off + bytes);
+    c->len = (uint16_t)(c->len - bytes);
+}
+
 /* Point iov at payload [seq, seq + len). Returns the number of pieces, *got the bytes covered. */
 int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, struct iovec *iov, int max,
                uint32_t *got);

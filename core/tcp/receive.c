@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "tcp/internal.h"
+#include "tcp/steps.h"
 
 #define DELIVER_IOV 16
 
@@ -193,7 +194,7 @@ void receive_flush(struct tcp_engine *e, struct flow *f)
 }
 
 /* Remember payload until the end of the turn. False if it does not fit: the caller flushes and tries again. */
-static bool gather_add(struct tcp_engine *e, struct flow *f, const struct segment *s)
+static bool gather_add(struct tcp_engine *e, struct flow *f, const uint8_t *payload, uint32_t len)
 {
     struct gather *g = NULL;
     if (f->gather != 0) {
@@ -213,8 +214,8 @@ static bool gather_add(struct tcp_engine *e, struct flow *f, const struct segmen
         g->bytes = 0;
         f->gather = (uint8_t)(k + 1);
     }
-    g->iov[g->count++] = (struct iovec){.iov_base = (void *)(uintptr_t)s->payload, .iov_len = s->len};
-    g->bytes += s->len;
+    g->iov[g->count++] = (struct iovec){.iov_base = (void *)(uintptr_t)payload, .iov_len = len};
+    g->bytes += len;
     return true;
 }
 
@@ -262,24 +263,26 @@ static void store(struct tcp_engine *e, struct flow *f, const struct segment *s)
         owe_ack(e, f);
 }
 
-static void receive_in_order(struct tcp_engine *e, struct flow *f, const struct segment *s)
+void receive_in_order(struct tcp_engine *e, struct flow *f, const uint8_t *payload, uint32_t len)
 {
+    const struct segment s = {.seq = f->rcv_nxt, .payload = payload, .len = len};
     flow_list(e, f);
     if (f->rcv_head == 0) {
-        bool added = gather_add(e, f, s);
+        bool added = gather_add(e, f, payload, len);
         if (!added) {
             gather_flush_all(e);
             /* That may have moved rcv_nxt back, stored something, or found the upstream dead. */
-            added = f->rcv_head == 0 && s->seq == f->rcv_nxt && !(f->flags & FLOW_UP_DEAD) && gather_add(e, f, s);
+            added = f->rcv_head == 0 && s.seq == f->rcv_nxt && !(f->flags & FLOW_UP_DEAD) &&
+                    gather_add(e, f, payload, len);
         }
         if (added) {
-            f->rcv_nxt += s->len;
+            f->rcv_nxt += len;
             return;
         }
     }
     if (f->flags & FLOW_UP_DEAD)
         return;
-    store(e, f, s);
+    store(e, f, &s);
 }
 
 static void receive_out_of_order(struct tcp_engine *e, struct flow *f, const struct segment *s)
@@ -297,9 +300,7 @@ void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *se
 {
     struct segment s = *seg;
     struct sack_block dup = {s.seq, s.seq};
-    uint32_t full = gso_size != 0 ? gso_size : s.len;
-    if (full > f->rcv_mss)
-        f->rcv_mss = (uint16_t)u32_min(full, e->cfg.mtu);
+    step_segment_size(e, f, gso_size != 0 ? gso_size : s.len);
 
     if (f->flags & FLOW_UP_DEAD) {
         /* Our FIN was acknowledged and still data comes: a closed socket answers with RST (RFC 9293 3.10.4). Before
@@ -332,7 +333,7 @@ void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *se
             return;
     }
     if (s.seq == f->rcv_nxt)
-        receive_in_order(e, f, &s);
+        receive_in_order(e, f, s.payload, s.len);
     else
         receive_out_of_order(e, f, &s);
     if (dup.left != dup.right) {

@@ -3,16 +3,6 @@
 
 static_assert(sizeof(struct tcp_tuple) == 36, "tuples are compared and hashed as bytes");
 
-struct flow *flow_at(const struct tcp_engine *e, uint32_t i)
-{
-    return pool_at(&e->flows, i);
-}
-
-uint32_t flow_index(const struct tcp_engine *e, const struct flow *f)
-{
-    return (uint32_t)(((const uint8_t *)f - e->flows.slots) / (ptrdiff_t)sizeof(struct flow)) + 1;
-}
-
 struct tcp_flow_id flow_id(const struct tcp_engine *e, const struct flow *f)
 {
     uint32_t i = flow_index(e, f);
@@ -49,20 +39,18 @@ static uint32_t *bucket_of(const struct tcp_engine *e, const struct tcp_tuple *t
     return &e->buckets[tuple_hash(&e->table_key, tuple, false) & e->bucket_mask];
 }
 
-/* Word by word: this is asked for every segment, and a call would cost more. */
-static bool tuple_equal(const struct tcp_tuple *a, const struct tcp_tuple *b)
+static bool has_tuple(const struct flow *f, const struct tcp_tuple *t)
 {
-    return ipaddr_equal(&a->src, &b->src) && ipaddr_equal(&a->dst, &b->dst) && a->src_port == b->src_port &&
-           a->dst_port == b->dst_port;
+    return flow_is(f, &t->src, &t->dst, t->src_port, t->dst_port);
 }
 
 struct flow *flow_find(const struct tcp_engine *e, const struct tcp_tuple *tuple)
 {
-    if (e->found != 0 && tuple_equal(&flow_at(e, e->found)->tuple, tuple))
+    if (e->found != 0 && has_tuple(flow_at(e, e->found), tuple))
         return flow_at(e, e->found);
     for (uint32_t i = *bucket_of(e, tuple); i != 0;) {
         struct flow *f = flow_at(e, i);
-        if (tuple_equal(&f->tuple, tuple))
+        if (has_tuple(f, tuple))
             return f;
         i = f->hash_next;
     }
@@ -107,10 +95,8 @@ struct flow *flow_create(struct tcp_engine *e, const struct tcp_tuple *tuple, ui
     return f;
 }
 
-void flow_list(struct tcp_engine *e, struct flow *f)
+void flow_put_on_list(struct tcp_engine *e, struct flow *f)
 {
-    if (f->flags & FLOW_LISTED)
-        return;
     uint32_t i = flow_index(e, f);
     f->flags |= FLOW_LISTED;
     f->list_next = 0;

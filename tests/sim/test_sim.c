@@ -6,6 +6,7 @@
  *     test_sim --seeds A-B            all of them; ends at the first that fails, with the command to repeat it
  *     test_sim --seeds A-B --all      reports all that fail
  *     test_sim --same A-B             each twice: the same seed must give the same run
+ *     test_sim --paths A-B            each twice, with header prediction and without: no difference must be seen
  *     test_sim --goodput              figures of long transfers over a bad link, see goodput.c
  */
 #include <stdio.h>
@@ -19,12 +20,13 @@
 
 struct request {
     uint64_t from, to;
-    bool all, trace, same, goodput;
+    bool all, trace, same, paths, goodput;
 };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: test_sim --seed N [--trace] | --seeds A-B [--all] | --same A-B | --goodput\n");
+    fprintf(stderr,
+            "usage: test_sim --seed N [--trace] | --seeds A-B [--all] | --same A-B | --paths A-B | --goodput\n");
     return 2;
 }
 
@@ -40,10 +42,12 @@ static bool parse(int argc, char **argv, struct request *r)
 {
     bool any = false;
     for (int k = 1; k < argc; k++) {
-        bool range =
-            strcmp(argv[k], "--seed") == 0 || strcmp(argv[k], "--seeds") == 0 || strcmp(argv[k], "--same") == 0;
+        bool range = strcmp(argv[k], "--seed") == 0 || strcmp(argv[k], "--seeds") == 0 ||
+                     strcmp(argv[k], "--same") == 0 || strcmp(argv[k], "--paths") == 0;
         if (strcmp(argv[k], "--same") == 0)
             r->same = true;
+        if (strcmp(argv[k], "--paths") == 0)
+            r->paths = true;
         if (range && (k + 1 == argc || !parse_range(argv[k + 1], r)))
             return false;
         if (strcmp(argv[k], "--all") == 0)
@@ -75,8 +79,9 @@ static bool run_seed(uint64_t seed, const struct request *r, struct totals *t)
         abort();
     scenario_make(s, seed);
     world_run(s, r->trace, &result);
-    if (r->same && result.wrong[0] == '\0') {
+    if ((r->same || r->paths) && result.wrong[0] == '\0') {
         scenario_make(s, seed);
+        s->config.unpredicted = r->paths;
         world_run(s, false, &again);
         if (again.digest != result.digest || again.packets != result.packets)
             snprintf(result.wrong, sizeof(result.wrong), "the second run was another: digest %016llx and %016llx",

@@ -141,13 +141,14 @@ static void run_lines(struct script *s, char *const *lines, unsigned count)
         fail_at(&s->where, "a repeat without end");
 }
 
-static void run_family(const char *file, char *const *lines, unsigned count, bool v6)
+static void run_family(const char *file, char *const *lines, unsigned count, bool v6, bool unpredicted)
 {
     struct script *s = calloc(1, sizeof(*s));
     if (s == NULL)
         exit(2);
     s->where = (struct where){.file = file, .family = v6 ? "IPv6" : "IPv4", .line = 0};
     rig_init(&s->rig, &s->where, v6);
+    s->rig.config.unpredicted = unpredicted;
     s->peer = rig_peer(&s->rig, "a");
     names_set(&s->names, &s->where, "v6", v6);
     names_set(&s->names, &s->where, "i", 0);
@@ -196,8 +197,9 @@ int main(int argc, char **argv)
     for (int k = 1; k < argc; k++) {
         unsigned count;
         char **lines = read_lines(argv[k], &count);
-        run_family(argv[k], lines, count, false);
-        run_family(argv[k], lines, count, true);
+        /* Over both families, with header prediction and without. */
+        for (unsigned how = 0; how < 4; how++)
+            run_family(argv[k], lines, count, (how & 1) != 0, (how & 2) != 0);
         for (unsigned i = 0; i < count; i++)
             free(lines[i]);
         free(lines);
