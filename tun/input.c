@@ -31,7 +31,6 @@ enum drop input_tcp(struct tun *tun, const struct packet *packet, const struct f
         .host = host,
         .seg = packet->payload,
         .gso_size = frame->offload.gso_size,
-        .congested = packet->congested,
     };
     tcp_input(tun->engine, &in, now);
     return DROP_NONE;

@@ -6,8 +6,6 @@
 #define IPV4_DF 0x4000u
 #define IPV4_FRAGMENT 0x3fffu /* MF and the offset */
 #define IPV4_TTL 64u
-#define ECN_MASK 3u
-#define ECN_CE 3u
 
 enum option_kind {
     OPTION_END = 0,
@@ -81,7 +79,6 @@ enum drop ipv4_parse(struct packet *packet, struct bytes raw)
     packet->protocol_at = 9;
     packet->protocol = p[9];
     packet->hop_limit = p[8];
-    packet->congested = (p[1] & ECN_MASK) == ECN_CE;
     packet->payload = bytes_of(p + header_len, total_len - header_len);
     return DROP_NONE;
 }

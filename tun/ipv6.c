@@ -4,8 +4,6 @@
 #include <string.h>
 
 #define EXTENSIONS_MAX 6u /* headers of one packet that we walk */
-#define ECN_MASK 3u
-#define ECN_CE 3u
 
 enum extension {
     EXTENSION_HOP_BY_HOP = 0,
@@ -83,7 +81,6 @@ enum drop ipv6_parse(struct packet *packet, struct bytes raw)
     packet->protocol_at = (uint16_t)(protocol_at - p);
     packet->protocol = protocol;
     packet->hop_limit = p[7];
-    packet->congested = ((p[1] >> 4) & ECN_MASK) == ECN_CE;
     packet->payload = b;
     return DROP_NONE;
 }

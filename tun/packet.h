@@ -26,7 +26,6 @@ struct packet {
     uint16_t protocol_at; /* where the IP header says which protocol the payload is: bytes from its beginning */
     uint8_t protocol;     /* enum packet_protocol, or anything else */
     uint8_t hop_limit;    /* TTL, in IPv4's words */
-    bool congested;       /* marked CE (RFC 3168) */
     struct bytes payload; /* as long as the IP header says, link padding cut off */
 };
 

@@ -3,9 +3,8 @@
  * What the engine wants to be told is noted at the stream and told by the next dispatch. The streams with something to
  * tell wait in a ring, each at most once, so that the ring of as many places as there are streams never overflows.
  *
- * The engine tells an upstream nothing of the workstation's FIN, because Tor knows no half-close. A client that has got
- * its answers and has closed would so be kept until the idle timeout. So whether the client has closed is looked at, ten
- * times a second while there are streams.
+ * A client that has closed its side and has got all its answers is done: so are we. Whoever waits for a client's last
+ * answer, or for its reading it, looks whether that was the last.
  */
 #include "daemon/dns_service.h"
 
@@ -17,9 +16,8 @@
 #include "base/range.h"
 #include "tun/output.h"
 
-#define ROOM 16384u        /* bytes that a stream takes at once; a window to advertise, no buffer */
-#define LOOK_EVERY 100000u /* microseconds */
-#define BLOCKS 1024u       /* 4 KiB each: answers of all streams that were not read yet */
+#define ROOM 16384u  /* bytes that a stream takes at once; a window to advertise, no buffer */
+#define BLOCKS 1024u /* 4 KiB each: answers of all streams that were not read yet */
 
 enum event {
     EVENT_CONNECTED = 1 << 0,
@@ -35,6 +33,7 @@ struct service_stream {
     uint8_t events; /* set of enum event, to be told */
     bool queued;    /* in the ring; stays true when the stream ends before its turn comes */
     bool stalled;   /* a write was not taken whole: tell when there is room */
+    bool closed;    /* the client has closed: no more queries come */
     bool ended;     /* we have closed: reads find the end */
 };
 
@@ -51,7 +50,6 @@ struct dns_service {
     struct service_stream *table; /* by stream number, from 1 */
     uint32_t *ring;               /* streams with something to tell */
     uint32_t ring_first, ring_count;
-    uint64_t look_at; /* when to look for clients that have closed; of meaning while there are streams */
 };
 
 static void note(struct dns_service *service, uint32_t stream, enum event event);
@@ -227,11 +225,27 @@ static void note_room(struct dns_service *service, uint32_t stream)
     note(service, stream, EVENT_WRITABLE);
 }
 
+/* We close: in good order if nothing is owed, else by a reset. */
+static void end_stream(struct dns_service *service, uint32_t stream)
+{
+    struct service_stream *s = &service->table[stream];
+    bool idle = dns_stream_is_idle(service->streams, stream);
+    dns_stream_retire(service->streams, stream);
+    s->ended = true;
+    note(service, stream, idle ? EVENT_READABLE : EVENT_RESET);
+}
+
+/* What waits for nothing any more ends when its client has closed. */
+static void end_if_done(struct dns_service *service, uint32_t stream)
+{
+    const struct service_stream *s = &service->table[stream];
+    if (s->closed && !s->ended && dns_stream_is_idle(service->streams, stream))
+        end_stream(service, stream);
+}
+
 int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t station, uint64_t identity,
                      uint64_t now, uint32_t *stream)
 {
-    if (dns_streams_count(service->streams) == 0)
-        service->look_at = now + LOOK_EVERY;
     *stream = dns_stream_open(service->streams, station, now);
     if (*stream == 0)
         return -ECONNREFUSED;
@@ -290,9 +304,16 @@ ssize_t dns_service_read(struct dns_service *service, uint32_t stream, const str
 {
     size_t n = dns_stream_get(service->streams, stream, iov, count, now);
     note_room(service, stream);
+    end_if_done(service, stream);
     if (n > 0)
         return (ssize_t)n;
     return service->table[stream].ended ? 0 : -EAGAIN;
+}
+
+void dns_service_closed(struct dns_service *service, uint32_t stream)
+{
+    service->table[stream].closed = true;
+    end_if_done(service, stream);
 }
 
 void dns_service_release(struct dns_service *service, uint32_t stream)
@@ -303,32 +324,6 @@ void dns_service_release(struct dns_service *service, uint32_t stream)
 }
 
 /* --- events --- */
-
-/* We close: in good order if nothing is owed, else by a reset. */
-static void end_stream(struct dns_service *service, uint32_t stream)
-{
-    struct service_stream *s = &service->table[stream];
-    bool idle = dns_stream_is_idle(service->streams, stream);
-    dns_stream_retire(service->streams, stream);
-    s->ended = true;
-    note(service, stream, idle ? EVENT_READABLE : EVENT_RESET);
-}
-
-/* End what waits for nothing any more because its client has closed. */
-static void look_for_closed(struct dns_service *service, uint64_t now)
-{
-    uint32_t left = dns_streams_count(service->streams);
-    for (uint32_t i = 1; left > 0 && i <= service->config.streams; i++) {
-        const struct service_stream *s = &service->table[i];
-        struct tcp_flow_info info;
-        if (s->id.index == 0)
-            continue;
-        left--;
-        if (!s->ended && dns_stream_is_idle(service->streams, i) &&
-            tcp_flow_look(service->engine, s->id.index, now, &info) && strcmp(info.state, "CLOSE-WAIT") == 0)
-            end_stream(service, i);
-    }
-}
 
 /* Tell what there is to tell of one stream. */
 static void tell(struct dns_service *service, uint32_t stream, uint64_t now)
@@ -360,10 +355,6 @@ unsigned dns_service_dispatch(struct dns_service *service, uint64_t now)
     dns_poll(service->dns, now);
     while ((stream = dns_streams_overdue(service->streams, now)) != 0)
         end_stream(service, stream);
-    if (dns_streams_count(service->streams) > 0 && now >= service->look_at) {
-        look_for_closed(service, now);
-        service->look_at = now + LOOK_EVERY;
-    }
     unsigned told = service->ring_count;
     for (unsigned i = 0; i < told; i++) {
         stream = service->ring[service->ring_first];
@@ -376,19 +367,18 @@ unsigned dns_service_dispatch(struct dns_service *service, uint64_t now)
 
 bool dns_service_next(const struct dns_service *service, uint64_t *at)
 {
-    uint64_t each[4] = {[3] = service->look_at};
-    const bool waits[4] = {
+    uint64_t each[3] = {0};
+    const bool waits[3] = {
         dns_streams_next(service->streams, &each[0]),
         dns_next(service->dns, &each[1]),
         dns_asker_next(service->asker, &each[2]),
-        dns_streams_count(service->streams) > 0,
     };
     if (service->ring_count > 0) { /* told of room by the flush that followed the last dispatch */
         *at = 0;
         return true;
     }
     bool any = false;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         if (waits[i] && (!any || each[i] < *at))
             *at = each[i];
         any = any || waits[i];

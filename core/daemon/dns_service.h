@@ -59,6 +59,7 @@ ssize_t dns_service_write(struct dns_service *service, uint32_t stream, const st
                           size_t *room, uint64_t now);
 ssize_t dns_service_read(struct dns_service *service, uint32_t stream, const struct iovec *iov, int count,
                          uint64_t now);
+void dns_service_closed(struct dns_service *service, uint32_t stream);
 void dns_service_release(struct dns_service *service, uint32_t stream);
 
 /* End the streams that were silent too long, answer what waited too long, and tell the engine what happened since the last call. Returns the number

@@ -86,6 +86,13 @@ static void engine_release(void *ctx, struct tcp_flow_id id, enum tcp_release ho
         socks_upstream_release(g->upstream, id, how);
 }
 
+static void engine_closed(void *ctx, struct tcp_flow_id id)
+{
+    struct gateway *g = ctx;
+    if (g->flows[id.index].dns_stream != 0)
+        dns_service_closed(g->dns_service, g->flows[id.index].dns_stream);
+}
+
 static int engine_emit(void *ctx, struct tcp_out *out)
 {
     struct gateway *g = ctx;
@@ -244,6 +251,7 @@ static int init_engine(struct gateway *g)
         .write = engine_write,
         .read = engine_read,
         .release = engine_release,
+        .closed = engine_closed,
         .emit = engine_emit,
         .unreachable = engine_unreachable,
     };

@@ -88,7 +88,7 @@ bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
             f->dup_acks++;
     }
     if (f->flags & FLOW_PROBE_AGAIN)
-        recovery_probe_answered(e, f,
+        recovery_probe_answered(f,
                                 dsack || (f->snd_una == from && !news && f->snd_wnd == old_window && s->len == 0));
     if (troubled || news || f->dup_acks >= 3) {
         uint32_t has = reported(e, f) + (f->snd_una - from);

@@ -20,6 +20,7 @@ void close_fin_received(struct tcp_engine *e, struct flow *f)
     case FLOW_ESTABLISHED:
         /* The upstream stays as it is: Tor has no half-close, and shutdown() would lose what is still to come. */
         f->state = FLOW_CLOSE_WAIT;
+        close_tell(e, f);
         break;
     case FLOW_FIN_WAIT_1:
         f->state = FLOW_CLOSING;
@@ -37,13 +38,20 @@ void close_fin_received(struct tcp_engine *e, struct flow *f)
     timer_arm(e, f);
 }
 
+void close_tell(struct tcp_engine *e, struct flow *f)
+{
+    if (f->rcv_held == 0 && (f->flags & FLOW_UP_HELD) && e->ops.closed != NULL)
+        e->ops.closed(e->ctx, flow_id(e, f));
+}
+
 void close_fin_waited(struct tcp_engine *e, struct flow *f)
 {
     if (f->rcv_held > 0)
         return;
-    if (f->state == FLOW_CLOSE_WAIT)
+    if (f->state == FLOW_CLOSE_WAIT) {
+        close_tell(e, f);
         flow_list(e, f); /* our own FIN waited */
-    else if ((f->flags & FLOW_RCV_FIN) && f->rcv_fin == f->rcv_nxt && f->state != FLOW_FREE)
+    } else if ((f->flags & FLOW_RCV_FIN) && f->rcv_fin == f->rcv_nxt && f->state != FLOW_FREE)
         close_fin_received(e, f);
 }
 

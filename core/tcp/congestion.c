@@ -98,16 +98,14 @@ static void reduce(struct flow *f, uint32_t flight)
     f->cubic_epoch = 0;
 }
 
-void congestion_loss(const struct tcp_engine *e, struct flow *f, uint32_t flight)
+void congestion_loss(struct flow *f, uint32_t flight)
 {
-    (void)e;
     reduce(f, flight);
     f->cwnd = f->ssthresh;
 }
 
-void congestion_timeout(const struct tcp_engine *e, struct flow *f, uint32_t flight)
+void congestion_timeout(struct flow *f, uint32_t flight)
 {
-    (void)e;
     /* ssthresh falls once for a series of timeouts, not with each (RFC 5681 3.1), nor again for what recovery knew of. */
     if (f->retries == 0 && !(f->flags & FLOW_RECOVERY))
         reduce(f, flight);

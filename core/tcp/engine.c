@@ -206,13 +206,15 @@ void tcp_upstream_writable(struct tcp_engine *e, struct tcp_flow_id id, size_t r
     struct flow *f = flow_of_id(e, id);
     if (f == NULL || !(f->flags & FLOW_UP_HELD))
         return;
+    bool held = f->rcv_held > 0;
     f->flags &= ~(uint32_t)FLOW_WAIT_ROOM;
     receive_room(f, room);
     receive_deliver(e, f);
-    if (f->state >= FLOW_ESTABLISHED) {
-        receive_reopen(e, f);
+    if (f->state < FLOW_ESTABLISHED)
+        return;
+    receive_reopen(e, f);
+    if (held)
         close_fin_waited(e, f);
-    }
 }
 
 void tcp_upstream_reset(struct tcp_engine *e, struct tcp_flow_id id, uint64_t now)

@@ -49,7 +49,6 @@ struct tcp_in {
     uint32_t host;     /* the workstation: a small number, below tcp_config.max_hosts, bound to MAC and address */
     struct bytes seg;  /* TCP header, options and payload; the payload may be up to 64 KiB */
     uint16_t gso_size; /* payload per segment if several were merged on the way, else 0 */
-    bool congested;    /* the IP header said CE (RFC 3168) */
 };
 
 /* Room that the engine leaves before the TCP header, for what tun puts there: offload header (12), Ethernet (14),
@@ -107,6 +106,10 @@ struct tcp_ops {
     /* Let go of the upstream. No event for this id may follow. Called once for each open() that returned 0 and was
      * not answered by tcp_upstream_failed(). */
     void (*release)(void *ctx, struct tcp_flow_id id, enum tcp_release how);
+
+    /* The workstation has closed its side, and write() took all that it sent: no write() follows. Said once at most, and
+     * not after the upstream's own end. Tor has no half-close, so most upstreams have no use for it: may be NULL. */
+    void (*closed)(void *ctx, struct tcp_flow_id id);
 
     /* Send a segment to the workstation. 0, or negative errno if the link took it not (it counts as lost). */
     int (*emit)(void *ctx, struct tcp_out *out);

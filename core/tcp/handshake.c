@@ -133,9 +133,8 @@ void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struc
         timer_arm(e, f);
 }
 
-void handshake_input(struct tcp_engine *e, struct flow *f, const struct tcp_in *in, const struct segment *s)
+void handshake_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
-    (void)in;
     if (s->flags & TCP_RST) {
         /* The workstation gave up. It has seen nothing of ours, so only its own next sequence number can be right. */
         if (s->seq == f->rcv_nxt) {

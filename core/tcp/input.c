@@ -77,6 +77,10 @@ static void fin_input(struct tcp_engine *e, struct flow *f, const struct segment
         if (in_window(f, fin)) {
             f->flags |= FLOW_RCV_FIN;
             f->rcv_fin = fin;
+            if (s->len == 0) {
+                f->flags |= FLOW_ACK_NOW; /* out of order, as data would be (RFC 5681 4.2) */
+                flow_list(e, f);
+            }
         }
         return;
     }
@@ -238,7 +242,7 @@ void input_segment(struct tcp_engine *e, const struct tcp_in *in)
     }
     switch (f->state) {
     case FLOW_CONNECTING:
-        handshake_input(e, f, in, &s);
+        handshake_input(e, f, &s);
         break;
     case FLOW_TIME_WAIT:
         time_wait(e, f, in, &s);

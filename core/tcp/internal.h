@@ -191,7 +191,7 @@ uint32_t emit_mss(const struct tcp_engine *e, const struct flow *f);
 
 /* handshake.c: SYN to ESTABLISHED. */
 void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s);
-void handshake_input(struct tcp_engine *e, struct flow *f, const struct tcp_in *in, const struct segment *s);
+void handshake_input(struct tcp_engine *e, struct flow *f, const struct segment *s);
 /* The ACK of our SYN came. False if the flow is gone. */
 bool handshake_complete(struct tcp_engine *e, struct flow *f, const struct segment *s);
 void handshake_timeout(struct tcp_engine *e, struct flow *f);
@@ -284,7 +284,7 @@ void recovery_all_lost(struct tcp_engine *e, struct flow *f);
 void recovery_advanced(struct tcp_engine *e, struct flow *f, const struct segment *s, uint32_t from);
 /* After each valid ACK while the answer to a probe that was a retransmission is awaited. `duplicate`: it said that both
  * copies arrived. */
-void recovery_probe_answered(struct tcp_engine *e, struct flow *f, bool duplicate);
+void recovery_probe_answered(struct flow *f, bool duplicate);
 /* Something left during recovery. */
 void recovery_sent(struct tcp_engine *e, struct flow *f, uint32_t bytes);
 
@@ -332,8 +332,8 @@ uint32_t board_hole(const struct tcp_engine *e, const struct flow *f, uint32_t *
 /* congestion.c: CUBIC (RFC 9438) */
 void congestion_init(struct flow *f);
 void congestion_acked(const struct tcp_engine *e, struct flow *f, uint32_t bytes, bool limited);
-void congestion_loss(const struct tcp_engine *e, struct flow *f, uint32_t flight);
-void congestion_timeout(const struct tcp_engine *e, struct flow *f, uint32_t flight);
+void congestion_loss(struct flow *f, uint32_t flight);
+void congestion_timeout(struct flow *f, uint32_t flight);
 /* New data goes out after a silence of so many whole RTOs. */
 void congestion_idle(struct flow *f, uint32_t rtos);
 
@@ -351,8 +351,10 @@ void timer_run(struct tcp_engine *e, struct flow *f);
 /* close.c: the ends of a flow. */
 /* The workstation's FIN is in order now: take it, or let it wait for what upstream has not taken yet. */
 void close_fin_received(struct tcp_engine *e, struct flow *f);
-/* Upstream took something: a FIN may have waited for that. */
+/* Upstream took the last of what was held for it: a FIN may have waited for that. */
 void close_fin_waited(struct tcp_engine *e, struct flow *f);
+/* Tell the upstream that the workstation has closed, if it has all that came before. */
+void close_tell(struct tcp_engine *e, struct flow *f);
 /* Our FIN was acknowledged. */
 void close_fin_acked(struct tcp_engine *e, struct flow *f);
 /* RST to the workstation, abort upstream, slot free. */

@@ -57,7 +57,7 @@ static void enter(struct tcp_engine *e, struct flow *f)
         b->prr_delivered = 0;
         b->prr_out = 0;
     }
-    congestion_loss(e, f, flight(f));
+    congestion_loss(f, flight(f));
 }
 
 static void leave(struct tcp_engine *e, struct flow *f)
@@ -155,13 +155,13 @@ void recovery_acked(struct tcp_engine *e, struct flow *f, uint32_t delivered, bo
         pace(e, f, delivered, advanced && !lost);
 }
 
-void recovery_probe_answered(struct tcp_engine *e, struct flow *f, bool duplicate)
+void recovery_probe_answered(struct flow *f, bool duplicate)
 {
     if (!duplicate && seq_le(f->snd_una, f->recover))
         return;
     /* What came later was acknowledged and no second copy was reported: the probe has repaired a loss (RFC 8985 7.4). */
     if (!duplicate)
-        congestion_loss(e, f, flight(f));
+        congestion_loss(f, flight(f));
     f->flags &= ~(uint32_t)FLOW_PROBE_AGAIN;
 }
 
@@ -182,7 +182,7 @@ void recovery_all_lost(struct tcp_engine *e, struct flow *f)
             board_clear(e, f);
         b->resent_count = 0;
     }
-    congestion_timeout(e, f, flight(f));
+    congestion_timeout(f, flight(f));
     f->dup_acks = 0;
     f->flags &= ~(uint32_t)(FLOW_RECOVERY | FLOW_PROBED | FLOW_PROBE_AGAIN);
     f->flags |= FLOW_LOSS;

@@ -68,6 +68,7 @@ struct side {
     struct tcp_flow_id id;
     bool held, open;
     bool broken, ended; /* write() and read() said so, for good */
+    bool closed;        /* the workstation has closed: no more is written */
 };
 
 struct fuzz {
@@ -121,7 +122,7 @@ static ssize_t do_write(void *ctx, struct tcp_flow_id id, const struct iovec *io
     struct side *s = side_of(f, id);
     size_t offered = 0;
     volatile uint8_t sum = 0;
-    HOLDS(count > 0 && (s->open || f->config.optimistic));
+    HOLDS(count > 0 && (s->open || f->config.optimistic) && !s->closed);
     *room = 0;
     for (int k = 0; k < count; k++) {
         const uint8_t *p = iov[k].iov_base;
@@ -170,6 +171,13 @@ static void do_release(void *ctx, struct tcp_flow_id id, enum tcp_release how)
     side_of(f, id)->held = false;
     TRACE("  release %d\n", (int)how);
     f->stale = id;
+}
+
+static void do_closed(void *ctx, struct tcp_flow_id id)
+{
+    struct side *s = side_of(ctx, id);
+    HOLDS(!s->closed);
+    s->closed = true;
 }
 
 static int do_emit(void *ctx, struct tcp_out *out)
@@ -264,7 +272,6 @@ static void feed(struct fuzz *f, const uint8_t *segment, size_t size, uint16_t g
                                     : 0,
         .seg = bytes_of(segment, size),
         .gso_size = gso,
-        .congested = (circumstances & 8) != 0,
     };
     if (size >= 20)
         TRACE("> port %u flags %02x seq %08x ack %08x win %u len %zu gso %u\n", segment[0] * 256u + segment[1],
@@ -465,6 +472,7 @@ static void begin(struct fuzz *f, bool unpredicted)
                                        .write = do_write,
                                        .read = do_read,
                                        .release = do_release,
+                                       .closed = do_closed,
                                        .emit = do_emit,
                                        .unreachable = do_unreachable};
     uint8_t flags = bytes_u8(&f->in);

@@ -179,6 +179,7 @@ void rig_start(struct rig *rig)
         .write = upstream_write,
         .read = upstream_read,
         .release = upstream_release,
+        .closed = upstream_closed,
         .emit = rig_emit,
         .unreachable = upstream_unreachable,
     };
@@ -206,7 +207,7 @@ void rig_flush(struct rig *rig)
     }
 }
 
-void rig_inject(struct rig *rig, const struct peer *peer, const uint8_t *bytes, size_t n, uint16_t gso, bool ce)
+void rig_inject(struct rig *rig, const struct peer *peer, const uint8_t *bytes, size_t n, uint16_t gso)
 {
     rig_start(rig);
     /* A copy of exactly its size, so that the sanitizer sees the first byte read past it. */
@@ -222,7 +223,6 @@ void rig_inject(struct rig *rig, const struct peer *peer, const uint8_t *bytes, 
         .host = peer->host,
         .seg = bytes_of(lent->bytes, n),
         .gso_size = gso,
-        .congested = ce,
     };
     tcp_input(rig->engine, &in, rig->now);
     rig_flush(rig);

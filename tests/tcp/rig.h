@@ -24,7 +24,9 @@ struct upstream {
     enum tcp_release how; /* of the last */
     unsigned refusals;    /* unreachable() calls not yet looked at */
     enum tcp_refusal why; /* of the last */
+    unsigned closes;      /* closed() calls not yet looked at */
 
+    bool closed;     /* closed() was called for this upstream */
     bool drains;     /* takes everything at once and always has `room` */
     size_t room;     /* bytes it can take */
     int write_error; /* what write() returns from now on, or 0 */
@@ -105,7 +107,7 @@ void rig_address(const struct rig *rig, struct peer *peer, uint32_t host, uint32
                  uint16_t dst_port);
 
 /* Hand the engine a segment of `peer`; header_len + payload bytes, copied. Ends the turn unless a batch is open. */
-void rig_inject(struct rig *rig, const struct peer *peer, const uint8_t *bytes, size_t n, uint16_t gso, bool ce);
+void rig_inject(struct rig *rig, const struct peer *peer, const uint8_t *bytes, size_t n, uint16_t gso);
 
 /* End the turn: tcp_flush() until it is content. */
 void rig_flush(struct rig *rig);
@@ -124,6 +126,7 @@ int upstream_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tupl
 ssize_t upstream_write(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count, size_t *room);
 ssize_t upstream_read(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count);
 void upstream_release(void *ctx, struct tcp_flow_id id, enum tcp_release how);
+void upstream_closed(void *ctx, struct tcp_flow_id id);
 void upstream_unreachable(void *ctx, const struct tcp_tuple *tuple, uint32_t host, enum tcp_refusal why,
                           const uint8_t tcp_header[8]);
 

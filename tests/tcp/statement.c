@@ -197,6 +197,7 @@ void statement_run(struct script *s, char **w, unsigned count)
         {"<", do_inject, false},
         {"batch", do_batch, false},
         {"check", do_check, true},
+        {"closed", do_closed, true},
         {"config", do_config, false},
         {"connected", do_connected, false},
         {"counter", do_counter, true},

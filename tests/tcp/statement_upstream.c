@@ -163,6 +163,15 @@ void do_wrote(struct script *s, char **w, unsigned count)
     }
 }
 
+/* closed: it was said, just once; closed not. */
+void do_closed(struct script *s, char **w, unsigned count)
+{
+    unsigned want = arg_has(w, count, "not") ? 0 : 1;
+    if (s->peer->up.closes != want)
+        fail_at(&s->where, "expected %u closed(), seen %u", want, s->peer->up.closes);
+    s->peer->up.closes = 0;
+}
+
 void do_released(struct script *s, char **w, unsigned count)
 {
     static const char *const names[] = {"close", "abort", "not", NULL};

@@ -18,6 +18,7 @@ void do_eof(struct script *s, char **w, unsigned count);
 void do_event(struct script *s, char **w, unsigned count);
 void do_reset(struct script *s, char **w, unsigned count);
 void do_wrote(struct script *s, char **w, unsigned count);
+void do_closed(struct script *s, char **w, unsigned count);
 void do_released(struct script *s, char **w, unsigned count);
 
 /* statement_engine.c */

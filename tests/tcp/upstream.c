@@ -46,6 +46,8 @@ ssize_t upstream_write(void *ctx, struct tcp_flow_id id, const struct iovec *iov
     struct rig *rig = ctx;
     struct upstream *u = &peer_of(rig, id, "write()")->up;
     size_t taken = 0;
+    if (u->closed)
+        fail_at(rig->where, "write() after closed()");
     if (u->write_error != 0)
         return u->write_error;
     for (int k = 0; k < count; k++) {
@@ -105,6 +107,16 @@ void upstream_release(void *ctx, struct tcp_flow_id id, enum tcp_release how)
     u->connected = false;
     u->releases++;
     u->how = how;
+}
+
+void upstream_closed(void *ctx, struct tcp_flow_id id)
+{
+    struct rig *rig = ctx;
+    struct peer *peer = peer_of(rig, id, "closed()");
+    if (peer->up.closed)
+        fail_at(rig->where, "closed() twice for %s", peer->name);
+    peer->up.closed = true;
+    peer->up.closes++;
 }
 
 void upstream_unreachable(void *ctx, const struct tcp_tuple *tuple, uint32_t host, enum tcp_refusal why,

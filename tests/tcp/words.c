@@ -87,7 +87,7 @@ struct draft {
     int offset;  /* the data offset to write over the right one, or -1 */
     int64_t cut; /* bytes to leave of the segment, or -1 */
     uint16_t gso;
-    bool ce, ack_given, ts_given;
+    bool ack_given, ts_given;
 };
 
 static void put(struct reader *r, struct draft *d, uint32_t value, unsigned bytes)
@@ -170,8 +170,6 @@ static void inject_word(struct reader *r, struct draft *d, const char *word)
         d->cut = next_number(r);
     } else if (strcmp(word, "gso") == 0) {
         d->gso = (uint16_t)next_number(r);
-    } else if (strcmp(word, "ce") == 0) {
-        d->ce = true;
     } else if (strcmp(word, "port") == 0) {
         p->src_port = (uint16_t)next_number(r);
     } else {
@@ -209,7 +207,7 @@ void words_inject(struct rig *rig, const struct names *names, struct peer *peer,
     n += p->len;
     if (d.cut >= 0 && (size_t)d.cut < n)
         n = (size_t)d.cut;
-    rig_inject(rig, peer, bytes, n, d.gso, d.ce);
+    rig_inject(rig, peer, bytes, n, d.gso);
     free(bytes);
 }
 
