@@ -189,3 +189,17 @@ int isolation_format(unsigned fields, char *out, size_t size)
             n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", n > 0 ? ", " : "", words[i].word);
     return snprintf(out, size, "%s", all);
 }
+
+uint64_t isolation_credential_key(const char *password)
+{
+    uint64_t key = 0;
+    if (strlen(password) != ISOLATION_PASSWORD_LEN)
+        return 0;
+    for (unsigned i = 0; i < 16; i++) {
+        char c = password[i];
+        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
+            return 0;
+        key = key << 4 | (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return key;
+}

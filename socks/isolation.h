@@ -76,4 +76,8 @@ uint64_t isolation_epoch(const struct isolation_secret *secret, unsigned fields,
 void isolation_credential(const struct isolation_secret *secret, unsigned fields, const struct isolation_flow *flow,
                           uint64_t epoch, struct isolation_credential *out);
 
+/* The first half of a credential as a number, by which streams and circuits are joined to flows. 0 for what is no
+ * credential of ours. */
+uint64_t isolation_credential_key(const char *password);
+
 #endif

@@ -28,6 +28,9 @@
  * asking (`dry`), until an edge says that there is more. Once an event has said that the far end closed, no edge is
  * left to come, and every read asks.
  *
+ * Endings. Where somebody can tell how Tor ended a stream (config.end_wait), the end of file is not believed at once: the
+ * engine reads -EAGAIN until socks_upstream_judge() has said it, or the wait is over. See endings.h.
+ *
  * Room: see room.h. When it comes back, the engine is told only if it was low.
  */
 #include "socks/upstream.h"
@@ -43,6 +46,7 @@
 
 #include "socks/backlog.h"
 #include "socks/directory.h"
+#include "socks/endings.h"
 #include "socks/room.h"
 
 #define RETRY_AFTER 2000u    /* microseconds between two tries to connect */
@@ -57,18 +61,29 @@ enum stream_state {
     STREAM_OPEN,
 };
 
+/* How a stream ended. */
+enum verdict {
+    VERDICT_NONE,    /* it has not, or nobody can tell: an end of file is one */
+    VERDICT_PENDING, /* it has; it is in up->endings */
+    VERDICT_CLEAN,
+    VERDICT_BROKEN,
+};
+
 struct stream {
     int fd; /* -1 while FREE, and while QUEUED without a socket */
     uint32_t generation;
     uint32_t tag; /* of the target, for done() */
-    uint32_t key; /* the first digits of the credential, as a number */
+    uint32_t
+        key; /* the first digits of the credential, as a number: the upper half of isolation_credential_key() */
+    uint32_t key_low;
     struct socks_room room;
     struct socks_reply reply;
-    uint8_t state; /* enum stream_state */
-    bool ended;    /* an event said that the far end closed */
-    bool dry;      /* the last read emptied the socket, and no event came since */
+    uint8_t state;   /* enum stream_state */
+    uint8_t verdict; /* enum verdict */
+    bool ended;      /* an event said that the far end closed */
+    bool dry;        /* the last read emptied the socket, and no event came since */
 };
-static_assert(sizeof(struct stream) <= 32, "a stream costs an idle flow at most 32 bytes");
+static_assert(sizeof(struct stream) <= 36, "a stream costs an idle flow at most 36 bytes");
 
 struct socks_upstream {
     struct socks_upstream_config config;
@@ -77,8 +92,10 @@ struct socks_upstream {
     struct tcp_engine *engine;
     struct stream *streams; /* config.max_flows + 1; [0] is not used */
     struct socks_backlog *backlog;
-    uint64_t retry_at; /* microseconds; of meaning while the backlog is not empty */
-    uint32_t capacity; /* SO_SNDBUF as the kernel keeps it, bytes */
+    struct socks_endings *endings; /* NULL without config.end_wait */
+    uint64_t retry_at;             /* microseconds; of meaning while the backlog is not empty */
+    uint64_t now;                  /* microseconds, as dispatch() was last told */
+    uint32_t capacity;             /* SO_SNDBUF as the kernel keeps it, bytes */
     int epoll;
     bool held;        /* nothing is connected for now */
     unsigned fetched; /* events[] holds so many that are not dispatched yet */
@@ -282,10 +299,9 @@ int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const 
     if (len < 0) {
         err = (int)len;
     } else {
-        char digits[9];
-        memcpy(digits, credential.password, 8);
-        digits[8] = '\0';
-        s->key = (uint32_t)strtoul(digits, NULL, 16);
+        uint64_t key = isolation_credential_key(credential.password);
+        s->key = (uint32_t)(key >> 32);
+        s->key_low = (uint32_t)key;
         /* Those who wait already come first. */
         err = up->held || up->backlog->count > 0 ? -EAGAIN : stream_connect(up, s, id, request, (size_t)len);
         if (err == -EAGAIN)
@@ -298,7 +314,7 @@ int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const 
     return err;
 }
 
-void socks_upstream_poll(struct socks_upstream *up, uint64_t now)
+static void retry_connects(struct socks_upstream *up, uint64_t now)
 {
     if (up->held || up->backlog->count == 0 || now < up->retry_at)
         return;
@@ -321,10 +337,72 @@ void socks_upstream_poll(struct socks_upstream *up, uint64_t now)
     }
 }
 
+/* --- endings --- */
+
+static uint64_t stream_key(const struct stream *s)
+{
+    return (uint64_t)s->key << 32 | s->key_low;
+}
+
+/* The far end has closed, and the request was answered before. */
+static void stream_await_verdict(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, uint64_t now)
+{
+    if (up->endings == NULL || s->verdict != VERDICT_NONE)
+        return;
+    s->verdict = socks_endings_put(up->endings, id, stream_key(s), now) ? VERDICT_PENDING : VERDICT_CLEAN;
+}
+
+static void stream_judged(struct socks_upstream *up, struct tcp_flow_id id, enum verdict verdict, uint64_t now)
+{
+    struct stream *s = stream_find(up, id);
+    if (s == NULL || s->verdict != VERDICT_PENDING)
+        return;
+    s->verdict = (uint8_t)verdict;
+    tcp_upstream_readable(up->engine, id, now); /* its read was told to wait */
+}
+
+bool socks_upstream_judge(struct socks_upstream *up, uint64_t key, bool clean, uint64_t now)
+{
+    struct socks_ending ending;
+    if (up->endings == NULL || !socks_endings_take(up->endings, key, &ending))
+        return false;
+    up->counters.judged++;
+    up->counters.judged_after += now > ending.since ? now - ending.since : 0;
+    up->counters.judged_broken += !clean;
+    stream_judged(up, ending.id, clean ? VERDICT_CLEAN : VERDICT_BROKEN, now);
+    return true;
+}
+
+/* Those that nobody spoke of in time are taken for what they look like. */
+static void end_waits(struct socks_upstream *up, uint64_t now)
+{
+    const struct socks_ending *first;
+    while (up->endings != NULL && (first = socks_endings_first(up->endings)) != NULL &&
+           now >= first->since + up->config.end_wait) {
+        struct tcp_flow_id id = first->id;
+        const struct stream *s = stream_find(up, id);
+        up->counters.unjudged += s != NULL && s->verdict == VERDICT_PENDING;
+        socks_endings_pop(up->endings);
+        stream_judged(up, id, VERDICT_CLEAN, now);
+    }
+}
+
+void socks_upstream_poll(struct socks_upstream *up, uint64_t now)
+{
+    retry_connects(up, now);
+    end_waits(up, now);
+}
+
 bool socks_upstream_next(const struct socks_upstream *up, uint64_t *at)
 {
+    const struct socks_ending *first = up->endings != NULL ? socks_endings_first(up->endings) : NULL;
+    bool waits = !up->held && up->backlog->count > 0;
     *at = up->retry_at;
-    return !up->held && up->backlog->count > 0;
+    if (first == NULL)
+        return waits;
+    uint64_t end = first->since + up->config.end_wait;
+    *at = waits && up->retry_at < end ? up->retry_at : end;
+    return true;
 }
 
 void socks_upstream_hold(struct socks_upstream *up, bool hold)
@@ -395,6 +473,8 @@ static void stream_event(struct socks_upstream *up, struct tcp_flow_id id, uint3
         else
             tcp_upstream_readable(up->engine, id, now);
         s = stream_find(up, id);
+        if (s != NULL && s->ended && s->state == STREAM_OPEN)
+            stream_await_verdict(up, s, id, now);
     }
     if (s != NULL && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) && socks_room_drained(&s->room, up->capacity))
         tcp_upstream_writable(up->engine, id, stream_room(up, s), now);
@@ -432,6 +512,7 @@ int socks_upstream_wait(struct socks_upstream *up, int timeout, unsigned *watche
 int socks_upstream_dispatch(struct socks_upstream *up, unsigned max_events, uint64_t now)
 {
     unsigned total = 0;
+    up->now = now;
     do {
         unsigned most = max_events - total < EVENTS_AT_ONCE ? max_events - total : EVENTS_AT_ONCE;
         if (up->fetched == 0) {
@@ -490,6 +571,16 @@ ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, c
     return n;
 }
 
+/* What to say to the engine instead of "the end", as long as it may be none. */
+static ssize_t stream_end_of_file(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id)
+{
+    if (s->verdict == VERDICT_NONE) {
+        s->ended = true; /* its event is under way */
+        stream_await_verdict(up, s, id, up->now);
+    }
+    return s->verdict == VERDICT_BROKEN ? -ECONNRESET : s->verdict == VERDICT_PENDING ? -EAGAIN : 0;
+}
+
 ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count)
 {
     struct stream *s = stream_find(up, id);
@@ -504,6 +595,8 @@ ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, co
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
+    if (n == 0 && s->verdict != VERDICT_CLEAN && up->endings != NULL)
+        return stream_end_of_file(up, s, id);
     s->dry = !s->ended && (size_t)n < iov_length(iov, count);
     return n;
 }
@@ -552,7 +645,9 @@ int socks_upstream_new(struct socks_upstream **out, const struct socks_upstream_
     /* Zeroed by the system page by page, when first used: what is never used costs nothing. */
     up->streams = calloc((size_t)config->max_flows + 1, sizeof(*up->streams));
     up->backlog = calloc(1, sizeof(*up->backlog));
-    if (up->streams == NULL || up->backlog == NULL)
+    if (config->end_wait > 0)
+        up->endings = calloc(1, sizeof(*up->endings));
+    if (up->streams == NULL || up->backlog == NULL || (config->end_wait > 0 && up->endings == NULL))
         goto fail;
     err = measure_capacity(up);
     if (err < 0)
@@ -586,6 +681,7 @@ void socks_upstream_free(struct socks_upstream *up)
                 stream_end(up, &up->streams[i]);
     if (up->epoll >= 0)
         close(up->epoll);
+    free(up->endings);
     free(up->backlog);
     free(up->streams);
     free(up);
@@ -603,8 +699,6 @@ bool socks_upstream_look(const struct socks_upstream *up, struct tcp_flow_id id,
     if (s == NULL)
         return false;
     info->state = names[s->state];
-    for (unsigned i = 0; i < 8; i++)
-        info->tag[i] = "0123456789abcdef"[s->key >> (28 - 4 * i) & 15];
-    info->tag[8] = '\0';
+    info->key = stream_key(s);
     return true;
 }

@@ -3,7 +3,7 @@
  * The engine's upstream: a SOCKS5 stream over a pathname socket for each flow.
  *
  * Implements open, write, read and release of struct tcp_ops; events go back through tcp_upstream_*(), and only
- * from socks_upstream_dispatch() and socks_upstream_poll(), never from inside a call of the engine.
+ * from socks_upstream_dispatch(), _poll() and _judge(), never from inside a call of the engine.
  */
 #ifndef CLOISTER_SOCKS_UPSTREAM_H
 #define CLOISTER_SOCKS_UPSTREAM_H
@@ -40,8 +40,10 @@ struct socks_upstream_config {
     uint32_t send_buffer; /* SO_SNDBUF in bytes, as far as net.core.wmem_max allows; 0: the system's default */
     unsigned isolation;   /* set of enum isolation_field */
     uint32_t isolation_lifetime; /* seconds after which an identity is a new one, 0: never */
-    uint8_t secret[16];          /* random, for the credentials */
-    struct drops *drops;         /* where refusals by target() are counted, or NULL; outlives the upstream */
+    uint32_t
+        end_wait; /* microseconds that the end of a stream waits for socks_upstream_judge(); 0: nobody can judge */
+    uint8_t secret[16];  /* random, for the credentials */
+    struct drops *drops; /* where refusals by target() are counted, or NULL; outlives the upstream */
 
     /* Choose the target. 0; -EAGAIN or -ENOBUFS if there is no room now; or another negative errno to refuse the flow,
      * with target->why counted. NULL: every flow goes to its own destination. */
@@ -62,13 +64,17 @@ struct socks_counters {
     uint64_t refused;                   /* answered with a code other than success */
     uint64_t broken;                    /* ended, or spoke nonsense, before the answer was complete */
     uint64_t local;                     /* not even opened: no descriptor, no listener, queue full */
+    uint64_t judged;                    /* ends of streams that socks_upstream_judge() found */
+    uint64_t judged_broken;             /* of these, those that were no good ends */
+    uint64_t judged_after;              /* microseconds that they waited, in sum */
+    uint64_t unjudged;                  /* ends that waited in vain */
     uint64_t by_code[SOCKS_CODE_COUNT]; /* answers, by socks_code_index() */
 };
 
 /* What people may see of a flow's upstream. */
 struct socks_stream_info {
     const char *state; /* "queued", "waiting" or "open" */
-    char tag[9];       /* first 8 digits of the credential, NUL-terminated */
+    uint64_t key;      /* isolation_credential_key() of its credential */
 };
 
 struct socks_upstream;
@@ -101,7 +107,13 @@ int socks_upstream_dispatch(struct socks_upstream *up, unsigned max_events, uint
  * (open() says -EAGAIN to more). When they may go on, the next socks_upstream_poll() lets them. */
 void socks_upstream_hold(struct socks_upstream *up, bool hold);
 
-/* Try again to connect what had to wait (the listener's backlog was full), if it is time. */
+/* Tor has ended the stream with this key (isolation_credential_key()): in good order, or not. Of several that have ended and
+ * have the same one, it is the first. The engine reads the end, or -ECONNRESET. False if no stream waits to hear it, or if
+ * config.end_wait is 0. */
+bool socks_upstream_judge(struct socks_upstream *up, uint64_t key, bool clean, uint64_t now);
+
+/* Try again to connect what had to wait (the listener's backlog was full), and end waits for a judgement, if it is
+ * time. */
 void socks_upstream_poll(struct socks_upstream *up, uint64_t now);
 
 /* When to call socks_upstream_poll() next, in *at (microseconds); false if nothing waits. */

@@ -26,6 +26,7 @@ static const struct {
     [CHANNEL_KEEPER_CONFIG] = {sizeof(struct channel_keeper_config), true},
     [CHANNEL_SEGMENT] = {0, true},
     [CHANNEL_TOR_STATE] = {sizeof(struct channel_tor_state), false},
+    [CHANNEL_STREAMS_ENDED] = {sizeof(struct channel_streams_ended), false},
     [CHANNEL_COUNTERS] = {sizeof(struct counters), false},
 };
 
@@ -103,6 +104,8 @@ static bool strings_end(const struct channel_message *m)
         }
         return m->keeper_config.attach_count <= CONFIG_ATTACH_MAX &&
                m->keeper_config.identity.group_count <= CHANNEL_GROUPS_MAX;
+    case CHANNEL_STREAMS_ENDED:
+        return m->streams_ended.count > 0 && m->streams_ended.count <= CHANNEL_ENDED_MAX;
     default:
         return true;
     }

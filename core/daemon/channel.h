@@ -27,6 +27,7 @@ enum channel_type {
     CHANNEL_READY,         /* gateway to supervisor: locked in */
     CHANNEL_LINK_UP,       /* supervisor to gateway: the TAP is up */
     CHANNEL_TOR_STATE,     /* supervisor to gateway: struct channel_tor_state */
+    CHANNEL_STREAMS_ENDED, /* supervisor to gateway: struct channel_streams_ended */
     CHANNEL_ASK_COUNTERS,  /* supervisor to gateway */
     CHANNEL_COUNTERS,      /* gateway to supervisor: struct counters; when asked, and before it stops */
     CHANNEL_STOP,          /* supervisor to gateway: reset all flows and end; to keeper: give back and end */
@@ -72,6 +73,7 @@ struct channel_gateway_config {
     struct config_addresses resolvers;
     bool allow_private;
     bool optimistic;
+    bool judged; /* the supervisor will say how streams ended */
     uint32_t connect_timeout;
     uint32_t half_close_timeout;
     uint32_t idle_timeout;
@@ -113,6 +115,14 @@ struct channel_tor_state {
     bool bootstrapped;
 };
 
+/* What Tor says of streams that came to their end by something else than our closing them. */
+#define CHANNEL_ENDED_MAX 64u
+struct channel_streams_ended {
+    uint32_t count;                  /* of the next, from 1 */
+    uint64_t key[CHANNEL_ENDED_MAX]; /* isolation_credential_key() */
+    bool clean[CHANNEL_ENDED_MAX];   /* the far end closed in good order */
+};
+
 /* A message that came. */
 struct channel_message {
     enum channel_type type;
@@ -123,6 +133,7 @@ struct channel_message {
         struct channel_tor_config tor_config;
         struct channel_keeper_config keeper_config;
         struct channel_tor_state tor_state;
+        struct channel_streams_ended streams_ended;
         struct counters counters;
         uint8_t bytes[CHANNEL_BODY_MAX];
     };

@@ -112,6 +112,10 @@ static bool take_message(struct event_loop *loop, const struct channel_message *
     case CHANNEL_TOR_STATE:
         gateway_set_ready(loop->gateway, message->tor_state.bootstrapped);
         return true;
+    case CHANNEL_STREAMS_ENDED:
+        gateway_streams_ended(loop->gateway, &message->streams_ended, event_loop_now());
+        loop->again = true; /* to flush */
+        return true;
     case CHANNEL_ASK_COUNTERS:
         send_counters(loop);
         return true;

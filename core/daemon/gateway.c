@@ -22,6 +22,7 @@
 #define DNS_LOOKUPS 4096u    /* through Tor, those remembered included */
 #define DNS_STREAMS 1024u    /* flows to port 53 at once, at most */
 #define SEND_BUFFER 212992u  /* bytes, of a stream's socket; the kernel doubles it. Its default net.core.wmem_max */
+#define END_WAIT 500000u /* microseconds until the end of a stream is believed; Tor's word takes less than one ms */
 #define NYM_DOUBLED (UINT64_C(1) << 63) /* numbers that no request for a new identity counts up to */
 
 /* The engine asks the upstream of a flow, which needs to know what time it is: Tor, or for port 53 the gateway itself. */
@@ -360,6 +361,7 @@ static int init_upstream(struct gateway *g)
         .optimistic = c->optimistic,
         .isolation = c->isolation,
         .isolation_lifetime = c->isolation_lifetime,
+        .end_wait = c->judged ? END_WAIT : 0,
         .send_buffer = SEND_BUFFER,
         .drops = &g->upstream_drops,
         .target = choose_target,
@@ -553,6 +555,13 @@ void gateway_set_ready(struct gateway *g, bool ready)
     g->ready = ready;
     dns_set_ready(g->dns, ready);
     socks_upstream_hold(g->upstream, !ready);
+}
+
+void gateway_streams_ended(struct gateway *g, const struct channel_streams_ended *ended, uint64_t now)
+{
+    g->now = now;
+    for (uint32_t i = 0; i < ended->count; i++)
+        socks_upstream_judge(g->upstream, ended->key[i], ended->clean[i], now);
 }
 
 void gateway_stop(struct gateway *g, uint64_t now)

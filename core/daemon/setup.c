@@ -290,6 +290,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     memcpy(out->resolve, c->resolve, sizeof(out->resolve));
     out->resolvers = c->resolvers;
     out->allow_private = allows_private(c);
+    out->judged = c->mode == CONFIG_MODE_EMBEDDED;
     out->optimistic = c->accept == CONFIG_ACCEPT_OPTIMISTIC;
     out->connect_timeout = c->connect_timeout;
     out->half_close_timeout = c->half_close_timeout;

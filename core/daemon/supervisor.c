@@ -265,10 +265,23 @@ static int start_guarding(struct supervisor *s)
     return status != 0 ? status : uv_timer_start(&s->bridge_due, on_bridge_due, BRIDGE_EVERY_MS, BRIDGE_EVERY_MS);
 }
 
+/* Lost if the gateway does not read: an end is then believed to be one. */
+static void on_streams_ended(void *ctx, const uint64_t *keys, const bool *clean, unsigned count)
+{
+    struct supervisor *s = ctx;
+    struct channel_streams_ended ended = {.count = count};
+    _Static_assert(TOR_MONITOR_ENDED_MAX <= CHANNEL_ENDED_MAX, "one message takes them all");
+    memcpy(ended.key, keys, count * sizeof(*keys));
+    memcpy(ended.clean, clean, count * sizeof(*clean));
+    if (s->state == STATE_RUNNING)
+        channel_send(s->setup.gateway.channel, CHANNEL_STREAMS_ENDED, &ended, -1);
+}
+
 static int start_watching(struct supervisor *s)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-    static const struct tor_monitor_ops ops = {.bootstrapped = on_bootstrapped, .broken = on_monitor_broken};
+    static const struct tor_monitor_ops ops = {
+        .streams_ended = on_streams_ended, .bootstrapped = on_bootstrapped, .broken = on_monitor_broken};
     int status = uv_timer_init(&s->loop, &s->deadline);
     s->deadline.data = s;
     for (size_t i = 0; status == 0 && i < sizeof(signals) / sizeof(signals[0]); i++) {

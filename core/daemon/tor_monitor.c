@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "socks/isolation.h"
 
 #define HEARTBEAT_EVERY_MS 5000u
 /* A small router may take seconds to read a consensus, and a busy one some more. */
@@ -147,6 +148,25 @@ static void log_stream(const struct control_stream *s)
               LOG_S("remote_reason", s->remote_reason));
 }
 
+static void tell_ended(struct tor_monitor *m)
+{
+    if (m->ended > 0 && m->ops.streams_ended != NULL)
+        m->ops.streams_ended(m->ctx, m->ended_key, m->ended_clean, m->ended);
+    m->ended = 0;
+}
+
+/* The far end, or a relay on the way, or Tor itself (control-spec 4.1.2). What has REASON=DONE we ended ourselves. */
+static void take_ended(struct tor_monitor *m, const struct control_stream *s)
+{
+    uint64_t key = isolation_credential_key(s->socks_password);
+    if (strcmp(s->status, "CLOSED") != 0 || strcmp(s->reason, "DONE") == 0 || key == 0)
+        return;
+    m->ended_key[m->ended] = key;
+    m->ended_clean[m->ended] = strcmp(s->reason, "END") == 0 && strcmp(s->remote_reason, "DONE") == 0;
+    if (++m->ended == TOR_MONITOR_ENDED_MAX)
+        tell_ended(m);
+}
+
 static void on_event(void *ctx, struct control_event *event)
 {
     struct tor_monitor *m = ctx;
@@ -162,6 +182,7 @@ static void on_event(void *ctx, struct control_event *event)
         break;
     case CONTROL_EVENT_STREAM:
         log_stream(&event->stream);
+        take_ended(m, &event->stream);
         break;
     case CONTROL_EVENT_LOG:
         log_event(strcmp(event->log.severity, "ERR") == 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "tor-log",
@@ -207,6 +228,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     ssize_t n = recv(m->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
     if (n > 0) {
         int error = control_input(&m->control, buffer, (size_t)n);
+        tell_ended(m);
         if (error != 0) {
             report_broken(m, "Tor said on its control connection what makes no sense", error);
             return;
@@ -230,6 +252,7 @@ int tor_monitor_start(struct tor_monitor *m, uv_loop_t *loop, int fd, const stru
     m->beating = false;
     m->heard = uv_now(loop);
     m->progress = 0;
+    m->ended = 0;
     control_init(&m->control, &control_ops, m);
     int status = uv_poll_init(loop, &m->poll, fd);
     if (status != 0) {

@@ -11,14 +11,20 @@
 
 #include "socks/control.h"
 
-/* What the supervisor is told. */
+/* What the supervisor is told. Many streams end at once when a circuit does, so they are told of together. */
 struct tor_monitor_ops {
+    /* Tor has ended streams, not because we closed them: `keys` are those of their credentials
+     * (isolation_credential_key()), `clean` says of which the far end had closed in good order. At most
+     * TOR_MONITOR_ENDED_MAX at a time. May be NULL. */
+    void (*streams_ended)(void *ctx, const uint64_t *keys, const bool *clean, unsigned count);
     /* Tor can carry streams. Once. */
     void (*bootstrapped)(void *ctx);
     /* The connection has ended or makes no sense, Tor hangs, or it cannot work here: `why` says which, a text that lives
      * until this returns, and `error` is a negative errno or 0. Nothing more comes. */
     void (*broken)(void *ctx, const char *why, int error);
 };
+
+#define TOR_MONITOR_ENDED_MAX 64u
 
 struct tor_monitor {
     struct control control;
@@ -33,6 +39,9 @@ struct tor_monitor {
     bool bootstrapped; /* was told */
     bool broken;       /* was told */
     unsigned progress; /* percent that was logged last, + 1; 0: none */
+    unsigned ended;    /* streams that are to be told of: how many of the next two hold */
+    uint64_t ended_key[TOR_MONITOR_ENDED_MAX];
+    bool ended_clean[TOR_MONITOR_ENDED_MAX];
 };
 
 /* Take over `fd`, the owning end of Tor's control connection, and begin: events, and leave to use the network. 0 or

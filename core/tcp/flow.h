@@ -82,7 +82,8 @@ enum flow_flag {
     FLOW_REORDERED = 1 << 25,   /* segments were seen to overtake one another on the way */
     FLOW_REO_ARMED = 1 << 26,   /* the timer that is armed is one for reordering, not the RTO (RFC 8985 6.3) */
     FLOW_PROBE_AGAIN =
-        1 << 27, /* with FLOW_PROBED: the probe was a retransmission; recover is what it reached to */
+        1 << 27,             /* with FLOW_PROBED: the probe was a retransmission; recover is what it reached to */
+    FLOW_UP_RESET = 1 << 28, /* read() said that the stream was reset: an RST follows the queue */
 };
 
 #define FLOW_CHALLENGES 10u /* challenge ACKs a flow may send at once; one more each 100 ms */

@@ -140,6 +140,11 @@ static bool fill(struct tcp_engine *e, struct flow *f, uint32_t want)
     case -ENOMEM:
         return true;
     default:
+        /* What came before it is owed to the workstation all the same. */
+        f->flags &= ~(uint32_t)FLOW_READABLE;
+        f->flags |= FLOW_UP_RESET;
+        if (f->snd_queued > 0)
+            return true;
         close_reset(e, f);
         return false;
     }
@@ -241,8 +246,8 @@ static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, boo
 /* Nothing is lost, new or ended: most of the flows that are looked at only owe an ACK, or not even that. */
 static bool has_nothing(const struct flow *f)
 {
-    return unsent(f) == 0 && !(f->flags & (FLOW_READABLE | FLOW_UP_EOF)) && !seq_lt(f->rexmit_nxt, f->lost_edge) &&
-           f->board == 0;
+    return unsent(f) == 0 && !(f->flags & (FLOW_READABLE | FLOW_UP_EOF | FLOW_UP_RESET)) &&
+           !seq_lt(f->rexmit_nxt, f->lost_edge) && f->board == 0;
 }
 
 bool send_output(struct tcp_engine *e, struct flow *f)
@@ -260,6 +265,10 @@ bool send_output(struct tcp_engine *e, struct flow *f)
         more = send_new(e, f, &frames, &gone);
         if (gone)
             return false;
+        if ((f->flags & FLOW_UP_RESET) && f->snd_queued == 0) {
+            close_reset(e, f);
+            return false;
+        }
         /* The end of file shows only when there is nothing before it, so look for it even if no window is open. */
         if (unsent(f) == 0 && (f->flags & FLOW_READABLE) && window_from(f, f->snd_nxt) == 0 && flight(f) == 0 &&
             !fill(e, f, 1))

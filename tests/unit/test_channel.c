@@ -200,6 +200,23 @@ static void more_groups_than_there_is_room_for_are_refused(void **state)
     assert_int_equal(channel_receive(ends[1], &message), -EPROTO);
 }
 
+static void more_ended_streams_than_there_is_room_for_are_refused(void **state)
+{
+    (void)state;
+    for (uint32_t count = 0; count <= CHANNEL_ENDED_MAX + 1; count++) {
+        struct channel_streams_ended ended = {.count = count};
+        uint8_t raw[2048];
+        size_t n = record(CHANNEL_STREAMS_ENDED, &ended, -1, raw, sizeof(raw));
+        if (count == 0 || count > CHANNEL_ENDED_MAX) {
+            expect_refused(raw, n, 0);
+            continue;
+        }
+        send_raw(raw, n, 0);
+        assert_int_equal(channel_receive(ends[1], &message), 1);
+        assert_int_equal(message.streams_ended.count, count);
+    }
+}
+
 static void the_end_of_the_peer_is_told_after_its_last_message(void **state)
 {
     (void)state;
@@ -257,6 +274,7 @@ int main(void)
         TEST(descriptors_too_many_or_missing_are_refused_and_closed),
         TEST(a_string_without_an_end_is_refused),
         TEST(more_groups_than_there_is_room_for_are_refused),
+        TEST(more_ended_streams_than_there_is_room_for_are_refused),
         TEST(the_end_of_the_peer_is_told_after_its_last_message),
         TEST(a_peer_that_does_not_read_is_noticed),
         TEST(nothing_to_read_is_no_error),

@@ -27,6 +27,21 @@ static void on_bootstrapped(void *ctx)
     bootstrapped++;
 }
 
+static uint64_t ended_keys[256];
+static bool ended_clean[256];
+static unsigned ended, ended_calls;
+
+static void on_streams_ended(void *ctx, const uint64_t *keys, const bool *clean, unsigned count)
+{
+    (void)ctx;
+    ended_calls++;
+    assert_in_range(count, 1, TOR_MONITOR_ENDED_MAX);
+    for (unsigned i = 0; i < count; i++, ended++) {
+        ended_keys[ended] = keys[i];
+        ended_clean[ended] = clean[i];
+    }
+}
+
 static void on_broken(void *ctx, const char *text, int error)
 {
     (void)ctx;
@@ -37,10 +52,11 @@ static void on_broken(void *ctx, const char *text, int error)
 
 static int set_up(void **state)
 {
-    static const struct tor_monitor_ops ops = {.bootstrapped = on_bootstrapped, .broken = on_broken};
+    static const struct tor_monitor_ops ops = {
+        .streams_ended = on_streams_ended, .bootstrapped = on_bootstrapped, .broken = on_broken};
     int ends[2];
     (void)state;
-    bootstrapped = broken = 0;
+    bootstrapped = broken = ended = ended_calls = 0;
     memset(&monitor, 0, sizeof(monitor));
     log_setup(LOG_LEVEL_ERROR, "test", false);
     if (uv_loop_init(&loop) != 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
@@ -163,6 +179,46 @@ static void a_tor_that_answers_does_not(void **state)
     assert_int_equal(broken, 0);
 }
 
+#define CREDENTIAL "SOCKS_USERNAME=\"<torS0X>0\" SOCKS_PASSWORD=\"00112233445566778899aabbccddeeff\""
+
+static void how_streams_end_is_told_at_once_for_all_that_came_together(void **state)
+{
+    (void)state;
+    say("650 STREAM 5 CLOSED 7 192.0.2.1:80 REASON=END REMOTE_REASON=DONE " CREDENTIAL "\r\n"
+        "650 STREAM 6 CLOSED 7 192.0.2.1:80 REASON=END REMOTE_REASON=CONNRESET " CREDENTIAL "\r\n"
+        "650 STREAM 7 CLOSED 7 192.0.2.1:80 REASON=DESTROY " CREDENTIAL "\r\n");
+    assert_int_equal(ended_calls, 1);
+    assert_int_equal(ended, 3);
+    assert_int_equal(ended_keys[0], 0x0011223344556677);
+    assert_true(ended_clean[0]);
+    assert_false(ended_clean[1]);
+    assert_false(ended_clean[2]);
+}
+
+static void what_we_closed_ourselves_and_what_is_not_ours_is_not_told(void **state)
+{
+    (void)state;
+    say("650 STREAM 5 CLOSED 7 192.0.2.1:80 REASON=DONE " CREDENTIAL "\r\n"
+        "650 STREAM 5 SUCCEEDED 7 192.0.2.1:80 " CREDENTIAL "\r\n"
+        "650 STREAM 5 CLOSED 7 192.0.2.1:80 REASON=END REMOTE_REASON=DONE\r\n"
+        "650 STREAM 5 CLOSED 7 192.0.2.1:80 REASON=END SOCKS_PASSWORD=\"secret\"\r\n");
+    assert_int_equal(ended, 0);
+}
+
+static void more_than_one_message_holds_are_told_in_several(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        static char text[16384];
+        text[0] = '\0';
+        for (unsigned i = 0; i < 80; i++)
+            strcat(text, "650 STREAM 5 CLOSED 7 192.0.2.1:80 REASON=DESTROY " CREDENTIAL "\r\n");
+        say(text);
+    }
+    assert_int_equal(ended, 160);
+    assert_in_range(ended_calls, 4, 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +229,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_end_of_the_connection_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tor_that_hangs_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tor_that_answers_does_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(how_streams_end_is_told_at_once_for_all_that_came_together, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_we_closed_ourselves_and_what_is_not_ours_is_not_told, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(more_than_one_message_holds_are_told_in_several, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

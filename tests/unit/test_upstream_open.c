@@ -127,8 +127,9 @@ static void password_of(uint32_t index, uint16_t src_port, char out[33])
     out[32] = '\0';
     struct socks_stream_info info;
     assert_true(socks_upstream_look(up, flow(index), &info));
-    assert_memory_equal(info.tag, out, 8);
-    assert_int_equal(strlen(info.tag), 8);
+    char digits[17];
+    snprintf(digits, sizeof(digits), "%016llx", (unsigned long long)info.key);
+    assert_memory_equal(digits, out, 16);
     socks_upstream_release(up, flow(index), TCP_RELEASE_CLOSE);
 }
 
