@@ -10,9 +10,13 @@
  * address would be NXDOMAIN for want of a second label: a validating client must not conclude that a whole top-level domain
  * does not exist.
  *
- * A name with bytes that no host name has gets NXDOMAIN where an address is asked for. REFUSED would make clients ask the
- * next server, or again; and no host of such a name could be reached, because Tor would be handed nothing but
- * [a-z0-9_-] and dots.
+ * A name that Tor would not take for a host's, because of its bytes or of a label that begins with '-' or '_', has no
+ * address, and is not said not to exist either: "_dmarc" and "_xmpp._tcp" have records of other types, and there are
+ * caches that take NXDOMAIN for the end of all names below (RFC 8020). REFUSED would make clients ask the next server.
+ *
+ * A workstation with a search list asks for the name and a domain of the list, and goes on to the next only if there is no
+ * such name. Where answers are virtual there is every name. So single labels, and the domains that private networks
+ * give themselves, do not exist here (special.c), and a domain of the list that is of the Internet is to be resolved.
  */
 #include "dns/internal.h"
 
@@ -110,7 +114,7 @@ static struct verdict decide_resolved(const struct dns *dns, const struct questi
     if (type == DNS_TYPE_ANY)
         return any_data(dns->config.ttl);
     if (type == DNS_TYPE_A || type == DNS_TYPE_AAAA)
-        return look_up(dns, DNS_LOOKUP_HOST);
+        return q->plain ? look_up(dns, DNS_LOOKUP_HOST) : no_data(0, dns->config.ttl);
     /* HTTPS, SVCB */
     return dns->config.upstreams > 0 ? look_up(dns, DNS_LOOKUP_RECORDS) : no_data(0, dns->config.ttl);
 }
@@ -170,12 +174,12 @@ static struct verdict decide_host(struct dns *dns, const struct question *q)
     bool onion = q->special.kind == DNS_SPECIAL_ONION;
     if (!asks_for_host(type) && !onion)
         return decide_other(dns, q);
-    if (!q->plain)
-        return no_name(q, 0, dns->config.ttl);
     if (!dns->ready)
         return verdict_only(DNS_SERVFAIL);
     if (is_resolved(dns, q))
         return decide_resolved(dns, q);
+    if (!q->plain)
+        return no_data(0, dns->config.ttl);
 
     uint32_t handle = dns_virtual_lookup(dns->table, q->host, q->text, q->len);
     uint32_t failed = handle != 0 ? dns_virtual_failed_for(dns->table, handle, q->now_s) : 0;

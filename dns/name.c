@@ -81,9 +81,11 @@ size_t dns_name_to_text(const struct dns_name *name, char text[DNS_TEXT_SIZE], b
             break; /* no name that was read is that long */
         if (len > 0)
             text[len++] = '.';
+        size_t start = len;
         while (label.left > 0) {
             char c = plain_char(bytes_u8(&label));
-            *plain = *plain && c != '?';
+            bool in_place = len > start || (c != '-' && c != '_'); /* Tor takes no label that begins so */
+            *plain = *plain && in_place && c != '?';
             text[len++] = c;
         }
     }

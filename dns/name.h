@@ -35,8 +35,8 @@ bool dns_name_read(struct bytes *b, struct dns_name *name);
 bool dns_name_skip(struct bytes *b, size_t offset);
 
 /* The name as text: lower case, labels joined by dots, no dot at the end, NUL at the end. Returns its length, 0 for the
- * root. A byte other than [A-Za-z0-9_-] becomes '?', of which no host name and no name known here has any; *plain tells
- * whether there was none. Label for label, text and wire form begin at the same offset. */
+ * root. A byte other than [A-Za-z0-9_-] becomes '?', of which no host name and no name known here has any. *plain tells
+ * whether Tor would take it for the name of a host: there was no such byte, and no label begins with '-' or '_'. Label for label, text and wire form begin at the same offset. */
 size_t dns_name_to_text(const struct dns_name *name, char text[DNS_TEXT_SIZE], bool *plain);
 
 /* The wire form of such a text. Returns 0, or -EINVAL if a label is empty or too long or the whole is too long. */

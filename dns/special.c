@@ -19,8 +19,16 @@ static const struct {
     {"invalid", DNS_SPECIAL_NONEXISTENT, DNS_SPECIAL_NONEXISTENT},  /* RFC 6761 6.4 */
     {"local", DNS_SPECIAL_NONEXISTENT, DNS_SPECIAL_NONEXISTENT},    /* RFC 6762 22.1: multicast DNS only */
     {"internal", DNS_SPECIAL_NONEXISTENT, DNS_SPECIAL_NONEXISTENT}, /* ICANN: for private use */
-    {"home.arpa", DNS_SPECIAL_EMPTY, DNS_SPECIAL_NONEXISTENT},      /* RFC 8375 */
-    {"resolver.arpa", DNS_SPECIAL_EMPTY, DNS_SPECIAL_EMPTY},        /* RFC 9462: no encrypted resolver here */
+    /* What private networks call themselves (RFC 6762 G, and a common default of installers). There are no such top-level
+     * domains; and a resolver that is told to search them goes on to the name itself only if it hears so. */
+    {"corp", DNS_SPECIAL_NONEXISTENT, DNS_SPECIAL_NONEXISTENT},
+    {"home", DNS_SPECIAL_NONEXISTENT, DNS_SPECIAL_NONEXISTENT},
+    {"intranet", DNS_SPECIAL_NONEXISTENT, DNS_SPECIAL_NONEXISTENT},
+    {"lan", DNS_SPECIAL_NONEXISTENT, DNS_SPECIAL_NONEXISTENT},
+    {"localdomain", DNS_SPECIAL_NONEXISTENT, DNS_SPECIAL_NONEXISTENT},
+    {"private", DNS_SPECIAL_NONEXISTENT, DNS_SPECIAL_NONEXISTENT},
+    {"home.arpa", DNS_SPECIAL_EMPTY, DNS_SPECIAL_NONEXISTENT}, /* RFC 8375 */
+    {"resolver.arpa", DNS_SPECIAL_EMPTY, DNS_SPECIAL_EMPTY},   /* RFC 9462: no encrypted resolver here */
     {"ipv4only.arpa", DNS_SPECIAL_IPV4ONLY, DNS_SPECIAL_NONEXISTENT},
     /* Tells browsers not to go past this resolver on their own. */
     {"use-application-dns.net", DNS_SPECIAL_NONEXISTENT, DNS_SPECIAL_NONEXISTENT},

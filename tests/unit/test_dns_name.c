@@ -65,8 +65,17 @@ static void the_root_is_an_empty_text(void **state)
 static void digits_hyphens_and_underscores_are_plain(void **state)
 {
     (void)state;
-    const uint8_t wire[] = "\5_dmar\4x-9z";
-    assert_text(wire, sizeof(wire), "_dmar.x-9z", true);
+    const uint8_t wire[] = "\5dmar_\4x-9-";
+    assert_text(wire, sizeof(wire), "dmar_.x-9-", true);
+}
+
+static void a_label_that_begins_with_a_hyphen_or_an_underscore_makes_the_name_not_plain(void **state)
+{
+    (void)state;
+    const uint8_t first[] = "\5_dmar\4x-9z", last[] = "\4dmar\2-x", alone[] = "\1_\1a";
+    assert_text(first, sizeof(first), "_dmar.x-9z", false);
+    assert_text(last, sizeof(last), "dmar.-x", false);
+    assert_text(alone, sizeof(alone), "_.a", false);
 }
 
 static void any_other_byte_becomes_a_question_mark_and_makes_the_name_not_plain(void **state)
@@ -276,6 +285,7 @@ int main(void)
         cmocka_unit_test(reading_stops_behind_the_name),
         cmocka_unit_test(the_root_is_an_empty_text),
         cmocka_unit_test(digits_hyphens_and_underscores_are_plain),
+        cmocka_unit_test(a_label_that_begins_with_a_hyphen_or_an_underscore_makes_the_name_not_plain),
         cmocka_unit_test(any_other_byte_becomes_a_question_mark_and_makes_the_name_not_plain),
         cmocka_unit_test(a_label_of_63_is_read_and_one_of_64_is_not),
         cmocka_unit_test(a_name_of_255_bytes_is_read_and_one_of_256_is_not),

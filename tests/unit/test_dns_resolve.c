@@ -406,6 +406,26 @@ static void onions_and_special_names_are_not_looked_up(void **state)
     assert_int_equal(asked_count, 0);
 }
 
+static void names_that_tor_would_not_take_are_looked_up_for_their_records_only(void **state)
+{
+    (void)state;
+    config.upstreams = 1;
+    begin();
+    static const char *const names[] = {"_dmarc.example.org", "-a.example.org", "a b.example.org"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        assert_false(waits(&one, 1, names[i], 1));
+        assert_int_equal(seen.rcode, DNS_NOERROR);
+        assert_int_equal(seen.answers, 0);
+        assert_int_equal(seen.authorities, 1);
+        assert_false(waits(&one, 1, names[i], 28));
+        assert_int_equal(asked_count, 0);
+        assert_true(waits(&one, 1, names[i], 16));
+        assert_true(waits(&one, 1, names[i], 65));
+        assert_int_equal(asked_count, 2);
+        asked_count = 0;
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -426,6 +446,7 @@ int main(void)
         TEST(other_types_are_forwarded_if_there_is_a_resolver),
         TEST(a_resolver_that_fails_or_says_nonsense_is_followed_by_the_next_once),
         TEST(onions_and_special_names_are_not_looked_up),
+        TEST(names_that_tor_would_not_take_are_looked_up_for_their_records_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

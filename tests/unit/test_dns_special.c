@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "dns/special.h"
 
@@ -62,7 +63,17 @@ static void other_names_for_local_use_stay_here(void **state)
     (void)state;
     assert_kind("nas.home.arpa", DNS_SPECIAL_NONEXISTENT, "home.arpa");
     assert_kind("home.arpa", DNS_SPECIAL_EMPTY, "home.arpa");
-    assert_kind("db.internal", DNS_SPECIAL_NONEXISTENT, "internal");
+    static const char *const private[] = {"internal", "corp", "home", "intranet", "lan", "localdomain", "private"};
+    for (size_t i = 0; i < sizeof(private) / sizeof(*private); i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "www.example.com.%s", private[i]);
+        assert_kind(name, DNS_SPECIAL_NONEXISTENT, private[i]);
+        assert_kind(private[i], DNS_SPECIAL_NONEXISTENT, private[i]);
+        snprintf(name, sizeof(name), "%s.example.com", private[i]);
+        assert_kind(name, DNS_SPECIAL_NO, NULL);
+        snprintf(name, sizeof(name), "my%s.com", private[i]);
+        assert_kind(name, DNS_SPECIAL_NO, NULL);
+    }
     assert_kind("_dns.resolver.arpa", DNS_SPECIAL_EMPTY, "resolver.arpa");
     assert_kind("use-application-dns.net", DNS_SPECIAL_NONEXISTENT, "use-application-dns.net");
     assert_kind("ipv4only.arpa", DNS_SPECIAL_IPV4ONLY, "ipv4only.arpa");
