@@ -79,7 +79,10 @@ enum drop input_ipv4(struct tun *tun, const struct frame *frame, uint64_t now)
 
     switch (packet.protocol) {
     case PACKET_TCP:
-        return input_tcp(tun, &packet, frame, host, now);
+        why = input_tcp(tun, &packet, frame, host, now);
+        if (why == DROP_NONE)
+            fast_learn(tun, frame, &packet, host);
+        return why;
     case PACKET_UDP:
         return input_udp(tun, &packet, frame, host);
     case PACKET_ICMP:

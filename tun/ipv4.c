@@ -126,15 +126,23 @@ bool ipv4_is_host(const struct ipaddr *addr, const struct ipnet *net, const stru
     return is_host(be32_load(addr->b + 12), &range, gateway);
 }
 
+static bool is_destination(uint32_t addr, const struct range *range)
+{
+    return !is_never_a_host(addr) && !(is_inside(range, addr) && is_reserved(range, addr));
+}
+
+bool ipv4_is_destination(const uint8_t addr[4], const struct ipnet *net)
+{
+    struct range range = range_of(net);
+    return is_destination(be32_load(addr), &range);
+}
+
 enum drop ipv4_check_addresses(const struct packet *packet, const struct ipnet *net, const struct ipaddr *gateway)
 {
     struct range range = range_of(net);
-    uint32_t dst = be32_load(packet->dst.b + 12);
     if (!is_host(be32_load(packet->src.b + 12), &range, gateway))
         return DROP_IP_SOURCE;
-    if (is_never_a_host(dst) || (is_inside(&range, dst) && is_reserved(&range, dst)))
-        return DROP_IP_DESTINATION;
-    return DROP_NONE;
+    return is_destination(be32_load(packet->dst.b + 12), &range) ? DROP_NONE : DROP_IP_DESTINATION;
 }
 
 void ipv4_build(uint8_t *at, const struct ipaddr *src, const struct ipaddr *dst, enum packet_protocol protocol,

@@ -24,6 +24,9 @@ enum drop ipv4_parse(struct packet *packet, struct bytes raw);
  * DROP_IP_DESTINATION for 0/8, 127/8, multicast, broadcast, and that network's own two. */
 enum drop ipv4_check_addresses(const struct packet *packet, const struct ipnet *net, const struct ipaddr *gateway);
 
+/* True if a packet of `net` may have the four bytes at `addr` as its destination. */
+bool ipv4_is_destination(const uint8_t addr[4], const struct ipnet *net);
+
 /* True if the IPv4 address `addr` is one that a workstation of `net` may have, beside the gateway's own `gateway`. */
 bool ipv4_is_host(const struct ipaddr *addr, const struct ipnet *net, const struct ipaddr *gateway);
 

@@ -190,6 +190,8 @@ void tun_input(struct tun *tun, struct bytes raw, uint64_t now)
     tun->counters.frames_in++;
     if (raw.left > FRAME_OFFLOAD_LEN)
         tun->counters.bytes_in += raw.left - FRAME_OFFLOAD_LEN;
+    if (fast_input(tun, raw, now))
+        return;
     enum drop why = input_frame(tun, raw, now);
     if (why == DROP_NONE)
         tun->counters.frames_used++;

@@ -4,7 +4,7 @@
  * world behind it.
  *
  * A frame goes one straight way: tun_input() -> frame -> IPv4 -> hosts -> tcp_input(), with no system call, no
- * allocation and no queue. Whatever is not TCP is answered on the spot (ARP, echo), handed to the `udp` callback, or
+ * allocation and no queue. The next one of the same workstation goes a shorter one (tun/fast.h). Whatever is not TCP is answered on the spot (ARP, echo), handed to the `udp` callback, or
  * dropped under exactly one reason: frames in = frames used + drops (DROP_SEND aside, which counts frames out).
  *
  * The way back is in tun/output.h.
@@ -22,6 +22,7 @@
 #include "base/ipaddr.h"
 #include "tcp/engine.h"
 #include "tun/dhcp.h"
+#include "tun/fast.h"
 #include "tun/frame.h"
 #include "tun/hosts.h"
 #include "tun/ipv6.h"
@@ -73,6 +74,7 @@ struct tun_config {
     uint32_t max_per_mac; /* addresses of one MAC */
     uint64_t host_idle;   /* microseconds without a frame until an address may change its owner */
     uint8_t secret[16];   /* for the table of workstations */
+    bool unpredicted;     /* every frame goes the long way, for tests that compare */
 };
 
 struct tun_counters {
@@ -95,6 +97,7 @@ struct tun {
     void *ctx;                 /* for ops */
     struct tcp_engine *engine; /* borrowed */
     struct hosts hosts;
+    struct fast_known known[FAST_KNOWN];
     struct ipv6_scope scope6; /* the configuration's IPv6 addresses, as tun/ipv6.h wants them */
     struct ra_schedule ra;
     struct dhcp dhcp; /* if the configuration says so */

@@ -53,8 +53,9 @@ static inline uint64_t load_rest(const uint8_t *p, size_t n)
 /* One's complement addition does not care about byte order (RFC 1071 2 (B)): words are added as they lie in memory and
  * only the result is turned. Nor about word size: a carry out of 64 bits is worth one, as any other. Compilers make the
  * sum and its carries two instructions for eight bytes, which is as good as vectors and asks nothing of the machine. */
-static uint64_t sum_words(const uint8_t *p, size_t n)
+uint64_t checksum_words(const void *data, size_t n)
 {
+    const uint8_t *p = data;
     struct sum s = {0};
     for (; n >= 64; n -= 64, p += 64) {
         add_word(&s, p);
@@ -95,7 +96,7 @@ static bool little_endian(void)
 
 void checksum_add(struct checksum *c, const void *data, size_t n)
 {
-    uint64_t part = sum_words(data, n);
+    uint64_t part = checksum_words(data, n);
     c->sum += c->odd ? swap(fold(part)) : part;
     if (n & 1)
         c->odd = !c->odd;

@@ -31,6 +31,10 @@ void checksum_add_u16(struct checksum *c, uint16_t v);
 void checksum_add_pseudo(struct checksum *c, const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto,
                          uint32_t len);
 
+/* The sum of the words of `n` bytes as they lie in memory, followed by a zero byte if `n` is odd: for who folds it
+ * without asking for the order of bytes (RFC 1071 2 (B)). Below 2^56, so that some may be added. */
+uint64_t checksum_words(const void *data, size_t n);
+
 /* The folded sum, NOT complemented, in the order in which it is stored by be16_store(). */
 uint16_t checksum_fold(const struct checksum *c);
 

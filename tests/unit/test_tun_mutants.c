@@ -119,12 +119,98 @@ static void random_bytes_are_dropped(void **state)
     rig_stop(rig);
 }
 
+/* Another gateway, to which the short way of tun/fast.h is shut. It talks to the same rig. */
+static void twin_start(struct tun *twin, const struct rig *rig)
+{
+    struct tun_config config = rig->tun.config;
+    config.unpredicted = true;
+    assert_int_equal(tun_init(twin, &config, &rig->tun.ops, rig->tun.ctx, rig->tun.engine), 0);
+}
+
+static bool same_segment(const struct tcp_in *a, const struct tcp_in *b)
+{
+    return ipaddr_equal(&a->src, &b->src) && ipaddr_equal(&a->dst, &b->dst) && a->host == b->host &&
+           a->seg.at == b->seg.at && a->seg.left == b->seg.left && a->seg.spoilt == b->seg.spoilt &&
+           a->gso_size == b->gso_size;
+}
+
+static void feed_both(struct rig *rig, struct tun *twin, const struct wire *wire)
+{
+    static struct wire frame;
+    unsigned count = rig->tcp_count;
+    frame.n = wire->n;
+    memcpy(frame.b, wire->b, wire->n);
+    rig->sent_count = 0;
+    tun_input(&rig->tun, bytes_of(frame.b, frame.n), rig->now);
+    const struct tcp_in in = rig->tcp;
+    unsigned handed = rig->tcp_count - count;
+    unsigned sent = rig->sent_count;
+    rig->tcp = (struct tcp_in){0};
+    tun_input(twin, bytes_of(frame.b, frame.n), rig->now);
+    assert_int_equal(rig->tcp_count - count, 2 * handed);
+    assert_int_equal(rig->sent_count, 2 * sent);
+    assert_memory_equal(&rig->tun.drops, &twin->drops, sizeof(twin->drops));
+    assert_memory_equal(&rig->tun.counters, &twin->counters, sizeof(twin->counters));
+    assert_memory_equal(rig->tun.hosts.host, twin->hosts.host, rig->tun.config.max_hosts * sizeof(struct host));
+    if (handed > 0)
+        assert_true(same_segment(&in, &rig->tcp));
+}
+
+/* Three workstations that take one another's addresses, frames of all offload headers, spoilt and good. */
+static void the_short_way_finds_what_the_long_way_does(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {RIG_STATION, RIG_OTHER, "10.152.152.27", "10.152.152.43", RIG_GATEWAY};
+    static const char *const targets[] = {RIG_FAR, RIG_FAR, "198.51.100.7", "127.0.0.1", "10.152.191.255"};
+    struct tun_config config = rig_config();
+    struct rig *rig = rig_start(&config);
+    struct random r = random_start();
+    struct tun twin;
+    static struct wire wire, payload;
+    twin_start(&twin, rig);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct spec spec = rig_spec(6);
+        /* Runs of frames that are alike, or the short way would hardly be gone. */
+        spec.src = sources[round / 8 % 4 == 3 ? random_below(&r, 5) : round / 200 % 4];
+        spec.src_mac[5] = (uint8_t)(2 + (round / 1000 + (random_below(&r, 50) == 0)) % 3);
+        spec.dst = targets[random_below(&r, 16) == 0 ? random_below(&r, 5) : 0];
+        spec.tos = (uint8_t)random_below(&r, 4);
+        rig_tcp(&payload, &spec, random_below(&r, 3) == 0 ? 0 : random_below(&r, 200));
+        if (random_below(&r, 16) == 0)
+            payload.b[12] = (uint8_t)random_u64(&r); /* the length of the header */
+        if (random_below(&r, 32) == 0)
+            spec.protocol = 253; /* RFC 3692: nobody's */
+        if (random_below(&r, 2) == 0)
+            spec.offload.flags = (uint8_t)random_below(&r, 4);
+        if (random_below(&r, 3) == 0)
+            spec.offload.gso_type = (uint8_t)random_below(&r, 6);
+        spec.offload.gso_size = (uint16_t)(random_below(&r, 2) * 100);
+        spec.offload.csum_start = random_below(&r, 8) == 0 ? 33 : 34;
+        spec.offload.csum_offset = random_below(&r, 8) == 0 ? 6 : 16;
+        spec.padding = random_below(&r, 4) == 0 ? random_below(&r, 8) : 0;
+        spec.total_len_add = random_below(&r, 16) == 0 ? (int)random_below(&r, 60) - 50 : 0;
+        spec.fragment = random_below(&r, 16) == 0 ? (uint16_t)random_u64(&r) : 0;
+        rig_frame(&wire, &spec, &payload);
+        for (unsigned changes = random_below(&r, 8) == 0 ? random_below(&r, 4) : 0; changes > 0; changes--)
+            wire.b[random_below(&r, (uint32_t)wire.n)] = (uint8_t)random_u64(&r);
+        if (random_below(&r, 16) == 0)
+            wire.n = random_below(&r, (uint32_t)wire.n + 1);
+        rig->now += random_below(&r, random_below(&r, 100) == 0 ? 3000000 : 1000);
+        feed_both(rig, &twin, &wire);
+    }
+    assert_true(rig->tcp_count > ROUNDS / 4);
+    assert_true(rig->gone_count > 0);
+    tun_fini(&twin);
+    rig_stop(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mutated_ipv4_frames_are_used_or_dropped_once),
         cmocka_unit_test(mutated_ipv6_frames_are_used_or_dropped_once),
         cmocka_unit_test(random_bytes_are_dropped),
+        cmocka_unit_test(the_short_way_finds_what_the_long_way_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
