@@ -67,6 +67,19 @@ uint64_t cpu_ns(const char *pids)
     return sum;
 }
 
+uint64_t resident_kib(void)
+{
+    static int fd = -1;
+    char text[128];
+    if (fd < 0)
+        fd = check(open("/proc/self/statm", O_RDONLY | O_CLOEXEC), "/proc/self/statm");
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+    check(n > 0 ? 0 : -1, "/proc/self/statm");
+    text[n] = '\0';
+    const char *second = strchr(text, ' ');
+    return second == NULL ? 0 : strtoul(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
 uint64_t limit_descriptors(uint64_t n)
 {
     struct rlimit limit = {n, n};

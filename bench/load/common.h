@@ -40,6 +40,9 @@ struct far_stats *far_stats_map(const char *path);
 /* CPU time in nanoseconds that the processes of a list like "12,34" have used up to now. */
 uint64_t cpu_ns(const char *pids);
 
+/* Resident memory of this process. */
+uint64_t resident_kib(void);
+
 /* Allow `n` descriptors, or as many as the system will give; how many that are. */
 uint64_t limit_descriptors(uint64_t n);
 

@@ -30,11 +30,11 @@
 #include <unistd.h>
 
 #include "common.h"
+#include "socks.h"
 
 #define BLOCK (1u << 20)       /* bytes that are moved by one call at most */
 #define ROUNDS 2               /* calls in a row for one stream */
 #define PIPE_BYTES (256 << 10) /* of a relay, each way */
-#define REQUEST_MAX 600        /* greeting, credentials and request of SOCKS5 together */
 #define BACKLOG 8192
 #define STREAMS_PER_LOOK 8
 
@@ -263,8 +263,6 @@ static void start_relay(int fd, uint16_t port)
     s[1]->peer = s[0];
 }
 
-/* The SOCKS5 handshake, as it comes: in one piece or in many, with credentials or without. */
-
 static void socks_start(struct stream *s, uint16_t port)
 {
     int fd = s->fd;
@@ -277,22 +275,10 @@ static void socks_start(struct stream *s, uint16_t port)
         start_relay(fd, port);
 }
 
-/* Length of the message at the beginning of `p`, 0 if more is needed to know. */
-static size_t socks_length(unsigned step, const uint8_t *p, size_t n)
-{
-    if (n < 5)
-        return n >= 2 && step == 0 ? 2u + p[1] : 0;
-    if (step == 0)
-        return 2u + p[1];
-    if (step == 1)
-        return n < 2u + p[1] + 1u ? 0 : 3u + p[1] + p[2 + p[1]];
-    return p[3] == 1 ? 10 : p[3] == 4 ? 22 : 7u + p[4];
-}
-
 /* Only looked at, and then taken exactly: what follows the request belongs to the stream. */
 static void socks_answer(struct stream *s)
 {
-    uint8_t request[REQUEST_MAX], answer[16];
+    uint8_t request[SOCKS_REQUEST_MAX];
     ssize_t n = recv(s->fd, request, sizeof(request), MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN)
         return;
@@ -300,33 +286,13 @@ static void socks_answer(struct stream *s)
         stream_end(s);
         return;
     }
-    size_t length, taken = 0, answered = 0;
-    uint16_t port = 0;
-    while (port == 0 && (length = socks_length(s->step, request + taken, (size_t)n - taken)) > 0 &&
-           length <= (size_t)n - taken) {
-        const uint8_t *message = request + taken;
-        taken += length;
-        if (s->step == 0) {
-            bool credentials = memchr(message + 2, 2, message[1]) != NULL;
-            memcpy(answer + answered, (uint8_t[]){5, credentials ? 2 : 0}, 2);
-            answered += 2;
-            s->step = credentials ? 1 : 2;
-        } else if (s->step == 1) {
-            memcpy(answer + answered, (uint8_t[]){1, 0}, 2);
-            answered += 2;
-            s->step = 2;
-        } else {
-            memcpy(answer + answered, (uint8_t[]){5, 0, 0, 1, 0, 0, 0, 0, 0, 0}, 10);
-            answered += 10;
-            port = (uint16_t)(message[length - 2] << 8 | message[length - 1]);
-        }
-    }
-    if (taken > 0 && recv(s->fd, request, taken, 0) != (ssize_t)taken)
+    struct socks_turn turn = socks_listen(&s->step, request, (size_t)n);
+    if (turn.taken > 0 && recv(s->fd, request, turn.taken, 0) != (ssize_t)turn.taken)
         die("the bytes of a request are gone");
-    if (answered > 0)
-        send(s->fd, answer, answered, MSG_NOSIGNAL);
-    if (port != 0)
-        socks_start(s, port);
+    if (turn.answered > 0)
+        send(s->fd, turn.answer, turn.answered, MSG_NOSIGNAL);
+    if (turn.over)
+        socks_start(s, ntohs(turn.to.sin_port));
 }
 
 static void accept_all(struct stream *listener)

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import time
 
-import lab as labs
+import testbed
 
 
 class Gateway:
@@ -27,7 +27,7 @@ class Gateway:
 
     def pids(self):
         """Of the processes that do the work."""
-        return [pid for pid in labs.tree(self.process.pid) if pid != self.process.pid] or [self.process.pid]
+        return [pid for pid in testbed.tree(self.process.pid) if pid != self.process.pid] or [self.process.pid]
 
     def stop(self):
         if self.process is not None:
@@ -49,7 +49,7 @@ class Cloister(Gateway):
         config = self.lab.directory / f"{self.name}.conf"
         # Limits that let one workstation hold 50,000 flows, if the descriptors that are allowed here suffice.
         flows = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1000)
-        config.write_text(f"[workstation]\naddress = {labs.GATEWAY}/{labs.PREFIX}\nmtu = {self.lab.mtu}\n{self.extra}"
+        config.write_text(f"[workstation]\naddress = {testbed.GATEWAY}/{testbed.PREFIX}\nmtu = {self.lab.mtu}\n{self.extra}"
                           f"[tor]\nmode = external\nsocks = unix:{self.lab.socks_path}\n"
                           f"[limits]\nflows = {flows}\nworkstation_flows = {flows}\nconnecting = 4096\n"
                           f"workstation_connecting = 4096\n", encoding="ascii")
@@ -62,7 +62,7 @@ class Cloister(Gateway):
         self.lab.give_to_workstation("cloister0")
 
     def pids(self):
-        return labs.tree(self.process.pid)
+        return testbed.tree(self.process.pid)
 
 
 class Copier(Gateway):
@@ -75,8 +75,8 @@ class Copier(Gateway):
     def start(self):
         self.process = self.lab.start(self.lab.host, [str(self.lab.programs / "copier"),
                                                       *(["--tso"] if self.tso else []), "near0", "far0"], ready="ready")
-        labs.run("ip", "-n", self.lab.host, "addr", "add", f"{labs.GATEWAY}/{labs.PREFIX}", "dev", "far0")
-        labs.run("ip", "-n", self.lab.host, "link", "set", "far0", "mtu", str(self.lab.mtu), "up")
+        testbed.run("ip", "-n", self.lab.host, "addr", "add", f"{testbed.GATEWAY}/{testbed.PREFIX}", "dev", "far0")
+        testbed.run("ip", "-n", self.lab.host, "link", "set", "far0", "mtu", str(self.lab.mtu), "up")
         self.lab.give_to_workstation("near0")
 
 
@@ -107,7 +107,7 @@ class Described(Gateway):
     def start(self):
         config = self.lab.directory / f"{self.name}.conf"
         words = {"config": str(config), "device": self.device, "mtu": str(self.lab.mtu), "socks_host": "127.0.0.1",
-                 "socks_port": str(labs.SOCKS_PORT), "socks_path": str(self.lab.socks_path)}
+                 "socks_port": str(testbed.SOCKS_PORT), "socks_path": str(self.lab.socks_path)}
         fill = lambda text: re.sub(r"\{([a-z_]+)\}", lambda m: words.get(m[1], m[0]), text)
         config.write_text(fill(self.text), encoding="utf-8")
         self.process = self.lab.start(self.lab.host, fill(self.command).split())
@@ -128,9 +128,9 @@ class Slirp4netns(Gateway):
             f"/run/netns/{self.lab.workstation}", "tap0"])
         self.lab.wait_for_link(self.lab.workstation, "tap0", self.process)
         # It takes for itself the second address of the network.
-        labs.run("ip", "-n", self.lab.workstation, "addr", "add", "10.152.128.100/18", "dev", "tap0")
-        labs.run("ip", "-n", self.lab.workstation, "link", "set", "tap0", "mtu", str(self.lab.mtu), "up")
-        labs.run("ip", "-n", self.lab.workstation, "route", "add", "default", "via", "10.152.128.2", "dev", "tap0")
+        testbed.run("ip", "-n", self.lab.workstation, "addr", "add", "10.152.128.100/18", "dev", "tap0")
+        testbed.run("ip", "-n", self.lab.workstation, "link", "set", "tap0", "mtu", str(self.lab.mtu), "up")
+        testbed.run("ip", "-n", self.lab.workstation, "route", "add", "default", "via", "10.152.128.2", "dev", "tap0")
 
 
 class Pasta(Gateway):
@@ -143,10 +143,10 @@ class Pasta(Gateway):
         # It is told the host's way out by the routing table, and there is none here.
         for command in ("link add out0 type dummy", "addr add 192.0.2.1/24 dev out0", "link set out0 up",
                         "route add default via 192.0.2.2 dev out0"):
-            labs.run("ip", "-n", self.lab.host, *command.split())
+            testbed.run("ip", "-n", self.lab.host, *command.split())
         self.process = self.lab.start(self.lab.host, [
             self.program, "--foreground", "--config-net", "--ipv4-only", "-m", str(self.lab.mtu), "-a",
-            labs.WORKSTATION, "-n", str(labs.PREFIX), "-g", labs.GATEWAY, "-t", "none", "-u", "none", "-T", "none",
+            testbed.WORKSTATION, "-n", str(testbed.PREFIX), "-g", testbed.GATEWAY, "-t", "none", "-u", "none", "-T", "none",
             "-U", "none", "-I", "pasta0", "--netns", f"/run/netns/{self.lab.workstation}", "--runas", "0"])
         self.lab.wait_for_link(self.lab.workstation, "pasta0", self.process)
         time.sleep(0.5)
@@ -166,12 +166,12 @@ class Redsocks(Gateway):
         config = self.lab.directory / "redsocks.conf"
         config.write_text(f"base {{ log_debug = off; log_info = off; log = stderr; daemon = off; redirector = iptables; "
                           f"rlimit_nofile = 20000; }}\n"
-                          f"redsocks {{ local_ip = 0.0.0.0; local_port = 12345; ip = 127.0.0.1; port = {labs.SOCKS_PORT};"
+                          f"redsocks {{ local_ip = 0.0.0.0; local_port = 12345; ip = 127.0.0.1; port = {testbed.SOCKS_PORT};"
                           f" type = socks5; listenq = 1024; }}\n", encoding="ascii")
-        for command in ("link add red0 type veth peer name near0", f"addr add {labs.GATEWAY}/{labs.PREFIX} dev red0",
+        for command in ("link add red0 type veth peer name near0", f"addr add {testbed.GATEWAY}/{testbed.PREFIX} dev red0",
                         f"link set red0 mtu {self.lab.mtu} up"):
-            labs.run("ip", "-n", self.lab.host, *command.split())
-        labs.run("ip", "netns", "exec", self.lab.host, "nft",
+            testbed.run("ip", "-n", self.lab.host, *command.split())
+        testbed.run("ip", "netns", "exec", self.lab.host, "nft",
                  "table ip red { chain in { type nat hook prerouting priority dstnat; "
                  "iifname red0 meta l4proto tcp redirect to :12345; }; }")
         self.process = self.lab.start(self.lab.host, [self.program, "-c", str(config)])

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import gateways
-import lab as labs
+import testbed
 
 ECHO, SINK, ANSWER, SOURCE = 7, 9, 13, 19
 SPLICED, INSIDE = 9000, 9100
@@ -29,7 +29,7 @@ class Plan:
 
 
 def to(service, base=SPLICED):
-    return ["--to", f"{labs.FAR}:{base + service}"]
+    return ["--to", f"{testbed.FAR}:{base + service}"]
 
 
 def charged(gateway):
@@ -91,7 +91,7 @@ class Held:
         if not line:
             self.process.wait(10)
             raise RuntimeError(f"the client: {self.process.stderr.read().strip()}")
-        return labs.pairs(line)
+        return testbed.pairs(line)
 
     def order(self, line):
         self.process.stdin.write(line + "\n")
@@ -157,7 +157,7 @@ NOT_OF_COPIER = ("hold",)
 def run(programs, cloister, described, plan, progress, mtu=1500, only=None):
     """Measure. `progress` is called with what comes next. Returns results, and what failed as lines."""
     results, failed = {}, []
-    with labs.Lab(programs, mtu) as lab:
+    with testbed.Lab(programs, mtu) as lab:
         everything = [gateways.Copier(lab, True), gateways.Cloister(lab, cloister),
                       gateways.Cloister(lab, cloister, "offload = no\n", "cloister-no-offload")]
         everything += [gateways.Described(lab, path) for path in described]

@@ -241,7 +241,8 @@ void player_input(struct player *p, const uint8_t *ip, size_t len, uint64_t now_
         p->answer_now = true; /* seen before, or after a hole */
         return;
     }
-    if (at + payload > p->script->down_len || memcmp(p->script->down + at, tcp + header, payload) != 0) {
+    if (at + payload > p->script->down_len ||
+        (payload > 0 && memcmp(p->script->down + at, tcp + header, payload) != 0)) {
         p->state = PLAYER_FAILED;
         return;
     }

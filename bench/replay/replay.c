@@ -1,36 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Stateful replay of a capture.
+ * Stateful replay of a capture (replay --help).
  *
- *     replay CAPTURE [--copies N] [--total M] [--batch K] [--seed S]
- *
- * Plays the capture's flows through the stack that this program was linked with, N copies of all of them at once and M in all, flat out:
- * time is counted, not measured, and only the stack's own turns are timed. What came out on both sides is checked
- * against the capture byte by byte; the digest is over all that came out, and the same for the same seed.
+ * In this process: the flows go through the stack that this program was linked with. Time is counted, not measured, and
+ * only the stack's own turns are timed. What came out on both sides is checked against the capture byte by byte; the
+ * digest is over all that came out, and the same for the same seed. Through a device: wire.c.
  *
  * One line of key=value says what it took.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/siphash.h"
 #include "load/common.h"
+#include "replay/options.h"
+#include "replay/perf.h"
 #include "replay/stack.h"
+#include "replay/wire.h"
 
 #define MSS 1448u
+#define PLAYERS_MAX 1000000u
 #define TURN_US 20u           /* of counted time that a turn takes */
+#define TURNS_PER_LOOK 256u   /* at memory */
 #define SETTLE_US 400000000u  /* in which all flows are gone after the last */
 #define OUT_BYTES (64u << 20) /* of a turn, to the workstation */
 #define UP_BYTES (8u << 20)   /* of a turn, to servers */
 
-static struct {
-    const char *path;
-    uint32_t copies, total, batch;
-    uint64_t seed;
-} option = {.copies = 1, .total = 1, .batch = STACK_BATCH, .seed = 1};
-
+static struct replay_options option;
 static struct stack_world world;
 static uint64_t now = 1000000;
 static uint64_t digest;
@@ -45,20 +42,23 @@ static uint64_t *syn_ns; /* by player: stack time since its SYN, as a mark in sp
 
 #define SAMPLES_MAX 2000000u
 
+/* Resident at once. */
 static void *array(size_t count, size_t size)
 {
-    void *at = calloc(count, size);
+    void *at = malloc(count * size + 1);
     if (at == NULL)
         die("out of memory");
+    explicit_bzero(at, count * size);
     return at;
 }
 
-/* Resident bytes, as the kernel counts them. */
-static uint64_t resident_kib(void)
+/* What the stack itself made resident: everything else of this process was, before it was started. */
+static uint64_t resident_most;
+
+static void note_memory(void)
 {
-    struct rusage usage;
-    check(getrusage(RUSAGE_SELF, &usage), "getrusage");
-    return (uint64_t)usage.ru_maxrss;
+    uint64_t now_kib = resident_kib();
+    resident_most = now_kib > resident_most ? now_kib : resident_most;
 }
 
 static void add_to_digest(const void *data, size_t len)
@@ -81,11 +81,23 @@ static void note_news(struct player *p)
     }
 }
 
+/* Frames that may be sent in this turn. */
+static uint32_t allowance(void)
+{
+    static double credit;
+    if (option.rate <= 0)
+        return option.batch;
+    credit += option.rate * TURN_US / 1e6;
+    uint32_t n = credit < option.batch ? (uint32_t)credit : option.batch;
+    credit = credit - n < option.batch ? credit - n : option.batch;
+    return n;
+}
+
 /* Frames of the players, in turns. */
-static void gather(void)
+static void gather(uint32_t most)
 {
     static uint32_t at;
-    for (uint32_t idle = 0; idle < active_count && world.in_count < option.batch;) {
+    for (uint32_t idle = 0; idle < active_count && world.in_count < most;) {
         if (at >= active_count)
             at = 0;
         struct player *p = &world.players[active[at]];
@@ -151,11 +163,14 @@ static void run_turn(void)
     world.opened_count = world.asked_count;
     world.asked_count = 0;
 
+    perf_go_on();
     uint64_t start = now_ns();
     measured_turn();
     uint64_t took = now_ns() - start;
+    perf_pause();
     spent_ns += took;
-    turns++;
+    if (turns++ % TURNS_PER_LOOK == 0)
+        note_memory();
     packets += world.in_count;
     if (world.in_count > 0 && sample_count < SAMPLES_MAX)
         samples[sample_count++] = took / world.in_count;
@@ -179,14 +194,27 @@ static bool pass_time(void)
     return true;
 }
 
+/* The rate does not allow a frame now: a turn of time without work, unless the stack wants to work. */
+static void wait_for_allowance(void)
+{
+    uint64_t at;
+    if (stack.deadline(now, &at) && at <= now)
+        run_turn();
+    else
+        now += TURN_US;
+}
+
 static void play(void)
 {
     uint64_t quiet = 0;
     while (done < world.player_count) {
         while (active_count < option.copies && next_player < world.player_count)
             active[active_count++] = next_player++;
-        gather();
-        if (world.in_count > 0 || world.news_count > 0 || world.asked_count > 0) {
+        uint32_t most = allowance();
+        gather(most);
+        if (most == 0 && world.news_count == 0 && world.asked_count == 0) {
+            wait_for_allowance();
+        } else if (world.in_count > 0 || world.news_count > 0 || world.asked_count > 0) {
             quiet = 0;
             run_turn();
         } else if (active_count > 0 && (!pass_time() || ++quiet > 10000)) {
@@ -241,48 +269,17 @@ static void setup(const struct capture *capture)
     }
 }
 
-static void parse_options(int argc, char **argv)
+static void run(const struct capture *capture)
 {
-    for (int i = 1; i < argc; i++) {
-        if (argv[i][0] != '-') {
-            option.path = argv[i];
-            continue;
-        }
-        const char *name = argv[i];
-        if (++i >= argc)
-            die("%s: a value is missing", name);
-        uint32_t number = (uint32_t)strtoul(argv[i], NULL, 10);
-        if (strcmp(name, "--copies") == 0)
-            option.copies = number;
-        else if (strcmp(name, "--total") == 0)
-            option.total = number;
-        else if (strcmp(name, "--batch") == 0)
-            option.batch = number;
-        else if (strcmp(name, "--seed") == 0)
-            option.seed = number;
-        else
-            die("%s %s: no such option (see the top of replay.c)", name, argv[i]);
-    }
-    if (option.path == NULL || option.copies == 0 || option.batch == 0 || option.batch > STACK_BATCH)
-        die("usage: replay CAPTURE [--copies N] [--total M] [--batch 1-%u] [--seed S]", STACK_BATCH);
-    if (option.total < option.copies)
-        option.total = option.copies;
-}
-
-int main(int argc, char **argv)
-{
-    struct capture capture;
-    const char *error;
-    parse_options(argc, argv);
-    if (capture_read(&capture, option.path, MSS, &error) != 0)
-        die("%s: %s", option.path, error);
-    setup(&capture);
+    setup(capture);
+    uint64_t before = resident_kib();
     /* The engine keeps a flow in TIME-WAIT for a while: room for those, too. */
     stack.start(&world, 2 * world.player_count);
-    uint64_t before = resident_kib();
+    perf_open();
     play();
-    uint64_t after = resident_kib();
+    note_memory();
     uint64_t played_packets = packets, played_ns = spent_ns, played_out = world.frames_out;
+    uint64_t instructions = perf_instructions(), most = resident_most;
     settle();
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < world.player_count; i++)
@@ -290,13 +287,39 @@ int main(int argc, char **argv)
     uint64_t all = played_packets + played_out;
     printf("stack=%s copies=%u flows=%u packets=%lu packets_in=%lu bytes=%lu packets_per_second=%.0f "
            "bytes_per_second=%.0f ns_per_packet=%.1f p50_ns=%lu p99_ns=%lu p999_ns=%lu handshake_p50_ns=%lu "
-           "handshake_p99_ns=%lu handshake_p999_ns=%lu memory_kib=%lu digest=%016lx\n",
+           "handshake_p99_ns=%lu handshake_p999_ns=%lu memory_kib=%lu",
            stack.name, option.copies, world.player_count, all, played_packets, bytes,
            (double)all * 1e9 / (double)played_ns, (double)bytes * 1e9 / (double)played_ns,
            (double)played_ns / (double)all, percentile(samples, sample_count, 500),
            percentile(samples, sample_count, 990), percentile(samples, sample_count, 999),
            percentile(handshakes, handshake_count, 500), percentile(handshakes, handshake_count, 990),
-           percentile(handshakes, handshake_count, 999), after - before, digest);
+           percentile(handshakes, handshake_count, 999), most - before);
+    if (instructions > 0)
+        printf(" instructions_per_packet=%.1f", (double)instructions / (double)all);
+    printf(" digest=%016lx\n", digest);
+}
+
+int main(int argc, char **argv)
+{
+    struct capture capture;
+    const char *error;
+    option = replay_options_parse(argc, argv);
+    if (capture_read(&capture, option.path, MSS, &error) != 0)
+        die("%s: %s", option.path, error);
+    if (error != NULL)
+        fprintf(stderr, "%s: %s\n", option.path, error);
+    if (capture.stray > 0 || capture.unanswered > 0 || capture.cut_short > 0)
+        fprintf(
+            stderr,
+            "%s: %u connections are played; left out: %u that were not answered, %lu segments of those that began "
+            "before; %u end early, where something was not captured\n",
+            option.path, capture.count, capture.unanswered, capture.stray, capture.cut_short);
+    if ((uint64_t)option.total * capture.count > PLAYERS_MAX)
+        die("%s: %u connections, %u times: more than %u", option.path, capture.count, option.total, PLAYERS_MAX);
+    if (option.device != NULL)
+        wire_replay(&capture, &option);
+    else
+        run(&capture);
     capture_free(&capture);
     return 0;
 }

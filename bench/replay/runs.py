@@ -14,6 +14,11 @@ def pairs(line):
             for key, value in (word.split("=", 1) for word in line.split())}
 
 
+def median_row(runs):
+    """The median of each number."""
+    return {key: statistics.median(one[key] for one in runs) for key in runs[0] if key not in TEXT}
+
+
 def replay(program, capture, *more):
     done = subprocess.run([str(program), str(capture), *map(str, more)], check=False, capture_output=True, text=True,
                           timeout=300)
@@ -41,8 +46,7 @@ def run(build, quick, progress):
             for program, runs in got.items():
                 if not runs:
                     continue
-                row = {"capture": capture.stem, "stack": runs[0]["stack"]}
-                row |= {key: statistics.median(one[key] for one in runs) for key in runs[0] if key not in TEXT}
+                row = {"capture": capture.stem, "stack": runs[0]["stack"], **median_row(runs)}
                 digests = {one["digest"] for one in runs}
                 row["digest"] = runs[0]["digest"] if len(digests) == 1 else "differs"
                 if row["stack"] == "cloister" and len(digests) > 1:

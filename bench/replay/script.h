@@ -45,11 +45,17 @@ struct script {
 struct capture {
     struct script *scripts;
     uint32_t count;
+    /* What was found in the file, for messages. */
+    uint64_t frames;
+    uint64_t segments;   /* of these, TCP */
+    uint64_t stray;      /* of these, of flows whose SYN is not in the file */
+    uint32_t unanswered; /* flows that were not accepted, and so are no scripts */
+    uint32_t cut_short;  /* scripts that end early, where something was not captured */
 };
 
-/* Read a capture file; segments of the client longer than `mss` are cut. Flows without a SYN, and those
- * of which something is missing or out of order, are left out. 0, or -1 with
- * a message in *error, which lasts until the next call. */
+/* Read a capture file, pcap or pcapng; segments of the client longer than `mss` are cut. Segments out of order are put
+ * in order; payload that was not captured (a snapshot length) is zeros. 0, with *error NULL or, if the file breaks off,
+ * a message; or -1 with a message. The message lasts until the next call and does not name the file. */
 int capture_read(struct capture *capture, const char *path, uint32_t mss, const char **error);
 
 void capture_free(struct capture *capture);

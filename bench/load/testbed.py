@@ -46,9 +46,15 @@ def tree(pid):
 
 
 class Lab:
-    """The namespaces and the far end. To be used with `with`."""
+    """The namespaces and the far end. To be used with `with`.
 
-    def __init__(self, programs, mtu=1500, congestion="cubic"):
+    bare: for a replay, which plays both ends itself. There is no far end, and the device that the workstation gets has
+    no address there.
+    """
+
+    def __init__(self, programs, mtu=1500, congestion="cubic", bare=False):
+        self.bare = bare
+        self.device = None  # of the workstation
         self.programs = pathlib.Path(programs)
         self.mtu = mtu
         self.congestion = ["--congestion", congestion] if congestion else []
@@ -76,6 +82,8 @@ class Lab:
             self.sysctl(self.host, "net.ipv4.tcp_tw_reuse", 1)
             self.sysctl(self.host, "net.core.somaxconn", 16384)
             self.sysctl(self.host, "net.ipv4.tcp_max_syn_backlog", 16384)
+            if self.bare:
+                return self
             self.far = self.start(self.host, [str(self.programs / "farend"), "--stats", str(self.stats), "--socks-unix",
                                               str(self.socks_path), "--socks-tcp", str(SOCKS_PORT), "--direct",
                                               *self.congestion],
@@ -142,6 +150,10 @@ class Lab:
         self.configure_workstation(device)
 
     def configure_workstation(self, device):
+        self.device = device
+        if self.bare:
+            run("ip", "-n", self.workstation, "link", "set", device, "mtu", str(self.mtu), "txqueuelen", "10000", "up")
+            return
         for command in (f"addr add {WORKSTATION}/{PREFIX} dev {device}", f"link set {device} mtu {self.mtu} up",
                         f"route add default via {GATEWAY} dev {device}"):
             run("ip", "-n", self.workstation, *command.split())
