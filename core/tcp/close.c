@@ -79,8 +79,7 @@ void close_fin_acked(struct tcp_engine *e, struct flow *f)
 void close_reset(struct tcp_engine *e, struct flow *f)
 {
     e->counters.flows_reset++;
-    if (f->state != FLOW_CONNECTING) {
+    if (f->state != FLOW_CONNECTING && f->state != FLOW_SYN_SENT)
         emit_reset(e, f);
-    }
     flow_end(e, f, TCP_RELEASE_ABORT);
 }

@@ -108,9 +108,10 @@ static uint16_t link_mss(const struct tcp_engine *e, const struct tcp_tuple *tup
     return (uint16_t)(e->cfg.mtu - (ipaddr_is_v4(&tuple->src) ? 20 : 40) - TCP_HEADER_MIN);
 }
 
-void emit_syn_ack(struct tcp_engine *e, struct flow *f)
+void emit_syn(struct tcp_engine *e, struct flow *f)
 {
-    struct segment s = segment_of(e, f, f->snd_una, TCP_SYN | TCP_ACK);
+    /* In SYN_SENT rcv_nxt and ts_recent are zero, as the fields are to be. */
+    struct segment s = segment_of(e, f, f->snd_una, f->state == FLOW_SYN_SENT ? TCP_SYN : TCP_SYN | TCP_ACK);
     s.mss = link_mss(e, &f->tuple);
     s.sack_permitted = (f->flags & FLOW_SACK) != 0;
     s.has_wscale = f->rcv_shift != 0;

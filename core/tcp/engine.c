@@ -20,9 +20,12 @@
  * A flow is ended at once but its slot is given back only when tcp_flush() comes by, so that no other flow takes
  * the number while somebody in this turn still knows it; the generation then goes up and old handles are void.
  *
+ * Who speaks first makes no difference once a flow is established. Nearly always it is the workstation (handshake.c);
+ * tcp_open() (active.c) opens a connection into its network, for what listens there behind Tor.
+ *
  * What is followed: RFC 9293; 7323 (scale, timestamps with a keyed offset, PAWS); 2018, 2883, 6675 (SACK both ways,
  * D-SACK); 5681, 6928, 9438 (CUBIC); 6582 (without SACK); 6298; 8985 (RACK-TLP); 6937; 3522, 4015; 5961 (challenge
- * ACKs, and a limit per flow, not a global one); 6528; 6191. What deliberately is not: ECN (a proxy that ends the
+ * ACKs, and a limit per flow, not a global one); 5927; 6056; 6528; 6191. What deliberately is not: ECN (a proxy that ends the
  * connection has no queue to mark), TCP Fast Open (a cookie is an identity), urgent data (delivered in band; the
  * pointer means nothing to SOCKS), Nagle (Tor's cells are the grain already), F-RTO
  * (timestamps tell the same, and everybody sends them), keepalives of our own.
@@ -126,6 +129,7 @@ struct tcp_engine *tcp_engine_init(void *memory, const struct tcp_config *config
     e->table_key = derive(&root, "flow table");
     e->isn_key = derive(&root, "sequence");
     e->ts_key = derive(&root, "timestamp");
+    e->port_key = derive(&root, "port");
     pool_init(&e->flows, base + l.flows, sizeof(struct flow), config->max_flows, base + l.flows_overhead);
     pool_init(&e->chunks.pool, base + l.chunks, CHUNK_SIZE, config->max_chunks, base + l.chunks_overhead);
     pool_init(&e->boards, base + l.boards, sizeof(struct board), board_count(config), base + l.boards_overhead);
@@ -297,9 +301,10 @@ const struct drops *tcp_engine_drops(const struct tcp_engine *e)
 bool tcp_flow_look(const struct tcp_engine *e, uint32_t index, uint64_t now, struct tcp_flow_info *info)
 {
     static const char *const names[] = {
-        [FLOW_CONNECTING] = "CONNECTING", [FLOW_SYN_RECEIVED] = "SYN-RECEIVED", [FLOW_ESTABLISHED] = "ESTABLISHED",
-        [FLOW_CLOSE_WAIT] = "CLOSE-WAIT", [FLOW_FIN_WAIT_1] = "FIN-WAIT-1",     [FLOW_FIN_WAIT_2] = "FIN-WAIT-2",
-        [FLOW_CLOSING] = "CLOSING",       [FLOW_LAST_ACK] = "LAST-ACK",         [FLOW_TIME_WAIT] = "TIME-WAIT",
+        [FLOW_CONNECTING] = "CONNECTING",   [FLOW_SYN_SENT] = "SYN-SENT",     [FLOW_SYN_RECEIVED] = "SYN-RECEIVED",
+        [FLOW_ESTABLISHED] = "ESTABLISHED", [FLOW_CLOSE_WAIT] = "CLOSE-WAIT", [FLOW_FIN_WAIT_1] = "FIN-WAIT-1",
+        [FLOW_FIN_WAIT_2] = "FIN-WAIT-2",   [FLOW_CLOSING] = "CLOSING",       [FLOW_LAST_ACK] = "LAST-ACK",
+        [FLOW_TIME_WAIT] = "TIME-WAIT",
     };
     if (!pool_is_taken(&e->flows, index))
         return false;

@@ -28,10 +28,10 @@
 #include "base/drop.h"
 #include "base/ipaddr.h"
 
-/* A flow's two ends as the workstation names them. */
+/* A flow's two ends as the workstation names them, whoever opened it. */
 struct tcp_tuple {
     struct ipaddr src; /* the workstation's own address */
-    struct ipaddr dst; /* where it wants to go */
+    struct ipaddr dst; /* the far end */
     uint16_t src_port; /* host order */
     uint16_t dst_port; /* host order */
 };
@@ -104,12 +104,17 @@ struct tcp_ops {
     ssize_t (*read)(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count);
 
     /* Let go of the upstream. No event for this id may follow. Called once for each open() that returned 0 and was
-     * not answered by tcp_upstream_failed(). */
+     * not answered by tcp_upstream_failed(), and for each tcp_open() that returned 0. */
     void (*release)(void *ctx, struct tcp_flow_id id, enum tcp_release how);
 
     /* The workstation has closed its side, and write() took all that it sent: no write() follows. Said once at most, and
      * not after the upstream's own end. Tor has no half-close, so most upstreams have no use for it: may be NULL. */
     void (*closed)(void *ctx, struct tcp_flow_id id);
+
+    /* How a tcp_open() went: 0 when the workstation has answered, after which the upstream is read from and written to;
+     * -ECONNREFUSED, -ETIMEDOUT or -EHOSTUNREACH if it did not, and then release() follows at once. Not said when the
+     * caller, or tcp_engine_reset_...(), ended it before. May be NULL if there is no tcp_open(). */
+    void (*opened)(void *ctx, struct tcp_flow_id id, int status);
 
     /* Send a segment to the workstation. 0, or negative errno if the link took it not (it counts as lost). */
     int (*emit)(void *ctx, struct tcp_out *out);
@@ -139,7 +144,7 @@ struct tcp_config {
 };
 
 struct tcp_counters {
-    uint64_t flows_opened;  /* SYNs that became a flow */
+    uint64_t flows_opened;  /* SYNs that became a flow, and calls of tcp_open() that did */
     uint64_t flows_refused; /* of these, those whose upstream was refused */
     uint64_t flows_reset;   /* ended by RST, either way, or by a timeout */
     uint64_t up_bytes;      /* payload taken by upstreams */
@@ -185,6 +190,20 @@ void tcp_input(struct tcp_engine *engine, const struct tcp_in *in, uint64_t now)
  * says (RFC 1191, 8201; believed only as RFC 5927 7.2 allows). `tuple` as the flow has it. */
 void tcp_packet_too_big(struct tcp_engine *engine, const struct tcp_tuple *tuple, uint32_t seq, uint32_t mtu,
                         uint64_t now);
+
+/* ICMP about a SYN of ours, whose sequence number it quotes: the workstation cannot be reached (soft), or has nobody
+ * there (`hard`: protocol or port unreachable). Only the latter ends an attempt, and nothing ends an established flow (RFC
+ * 1122 4.2.3.9, RFC 5927 6). */
+void tcp_unreachable(struct tcp_engine *engine, const struct tcp_tuple *tuple, uint32_t seq, bool hard,
+                     uint64_t now);
+
+/* Open a connection to tuple->src of workstation `host`, from tuple->dst; if tuple->dst_port is 0, from a free port that
+ * nobody can guess (RFC 6056). The upstream is the caller's, open, and can take `room` bytes: from now on it is what open()
+ * makes one, and release() ends it. 0 and the flow in *id: tcp_ops.opened() will say how it went, within about three
+ * minutes; whoever has less patience calls tcp_upstream_reset(). -EADDRINUSE: there is such a flow, or no port;
+ * -ENOBUFS: a quota or the table is full; -EINVAL. Then nothing has happened. */
+int tcp_open(struct tcp_engine *engine, const struct tcp_tuple *tuple, uint32_t host, size_t room, uint64_t now,
+             struct tcp_flow_id *id);
 
 /* The upstream is open and can take `room` bytes. */
 void tcp_upstream_connected(struct tcp_engine *engine, struct tcp_flow_id id, size_t room, uint64_t now);

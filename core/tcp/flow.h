@@ -2,7 +2,9 @@
 /*
  * A flow: one TCP connection of a workstation and the upstream it is joined to.
  *
- * States, and what may be done in each (the workstation is the active opener, always):
+ * States, and what may be done in each. The workstation speaks first, but for what tcp_open() opens:
+ *
+ *     FREE ──tcp_open(): SYN──> SYN_SENT ──SYN-ACK──> ESTABLISHED (or, when two SYNs cross, SYN_RECEIVED)
  *
  *     FREE ──SYN──> CONNECTING ──upstream open──> SYN_RECEIVED ──ACK──> ESTABLISHED
  *                       │ refused: RST or ICMP,                           │        │
@@ -18,6 +20,7 @@
  *
  *     state         upstream    from the workstation                to the workstation
  *     CONNECTING    opening     repeated SYN ignored                nothing
+ *     SYN_SENT      open        SYN-ACK awaited                      SYN repeated
  *     SYN_RECEIVED  open (*)    SYN-ACK repeated, ACK awaited       SYN-ACK
  *     ESTABLISHED   open        data written upstream               data read from upstream
  *     CLOSE_WAIT    open        nothing more                        data read from upstream
@@ -42,6 +45,7 @@
 enum flow_state {
     FLOW_FREE,
     FLOW_CONNECTING,
+    FLOW_SYN_SENT,
     FLOW_SYN_RECEIVED,
     FLOW_ESTABLISHED,
     FLOW_CLOSE_WAIT,
@@ -82,8 +86,10 @@ enum flow_flag {
     FLOW_REORDERED = 1 << 25,   /* segments were seen to overtake one another on the way */
     FLOW_REO_ARMED = 1 << 26,   /* the timer that is armed is one for reordering, not the RTO (RFC 8985 6.3) */
     FLOW_PROBE_AGAIN =
-        1 << 27,             /* with FLOW_PROBED: the probe was a retransmission; recover is what it reached to */
-    FLOW_UP_RESET = 1 << 28, /* read() said that the stream was reset: an RST follows the queue */
+        1 << 27,              /* with FLOW_PROBED: the probe was a retransmission; recover is what it reached to */
+    FLOW_UP_RESET = 1 << 28,  /* read() said that the stream was reset: an RST follows the queue */
+    FLOW_ACTIVE = 1 << 29,    /* we opened it, and opened() is owed */
+    FLOW_UNREACHED = 1 << 30, /* with FLOW_ACTIVE: ICMP said, not for good, that it cannot be reached */
 };
 
 #define FLOW_CHALLENGES 10u /* challenge ACKs a flow may send at once; one more each 100 ms */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From SYN to ESTABLISHED.
+ * From a workstation's SYN to ESTABLISHED. (active.c has the connections that we open, and shares what is alike.)
  *
  * accept = deferred: the upstream is opened first and the SYN-ACK waits for it, so that a refused port is an RST and
  * an unreachable host an ICMP message, as without a gateway. The workstation repeats its SYN meanwhile; that is
@@ -32,15 +32,17 @@ static bool end_time_wait(struct tcp_engine *e, uint32_t host)
 
 /* A TIME_WAIT counts, for it holds a slot, but it makes room for a new flow: else a workstation whose servers close first
  * would have no more than its quota of connections in a minute. */
-static bool within_quota(struct tcp_engine *e, uint32_t host_number)
+bool handshake_within_quota(struct tcp_engine *e, uint32_t host_number)
 {
     const struct host_use *host = engine_host(e, host_number);
     return host->connecting < e->cfg.host_connecting && e->counters.connecting < e->cfg.max_connecting &&
            (host->flows < e->cfg.host_flows || end_time_wait(e, host_number));
 }
 
-/* What the workstation's SYN says about it. */
-static void note_syn(struct tcp_engine *e, struct flow *f, const struct segment *s)
+/* What the workstation's SYN says about it. Its MSS is obeyed however small it is: a floor, as some have against small
+ * segments that cost us much, would send what a receiver cannot take (RFC 9293 3.7.1), and here each costs the
+ * workstation as much: it must acknowledge them, and TURN_FRAMES and its own window bound what one turn may bring. */
+void handshake_note_syn(struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
     bool v4 = ipaddr_is_v4(&f->tuple.src);
     uint32_t link = e->cfg.mtu - (v4 ? 40u : 60u);
@@ -69,19 +71,24 @@ static void note_syn(struct tcp_engine *e, struct flow *f, const struct segment 
     f->snd_wl1 = s->seq;
 }
 
-static void send_syn_ack(struct tcp_engine *e, struct flow *f)
+void handshake_send_syn(struct tcp_engine *e, struct flow *f)
 {
-    f->state = FLOW_SYN_RECEIVED;
     f->snd_una = flow_isn(e, &f->tuple);
     f->snd_nxt = f->snd_una + 1;
     f->snd_wl2 = f->snd_una;
     f->rexmit_nxt = f->snd_una;
     f->lost_edge = f->snd_una;
-    emit_syn_ack(e, f);
+    emit_syn(e, f);
     f->rtt_at = (uint32_t)e->now;
     f->rto_at = e->now_ms + RTO_INITIAL;
     f->flags |= FLOW_RTO_ARMED;
     timer_arm(e, f);
+}
+
+static void send_syn_ack(struct tcp_engine *e, struct flow *f)
+{
+    f->state = FLOW_SYN_RECEIVED;
+    handshake_send_syn(e, f);
 }
 
 /* Open the upstream. False if the flow is gone. */
@@ -108,7 +115,7 @@ void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struc
 {
     struct tcp_tuple tuple = {.src = in->src, .dst = in->dst, .src_port = s->src_port, .dst_port = s->dst_port};
 
-    if (!within_quota(e, in->host)) {
+    if (!handshake_within_quota(e, in->host)) {
         drop_count(&e->drops, DROP_TCP_QUOTA);
         return;
     }
@@ -122,7 +129,7 @@ void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struc
         drop_count(&e->drops, DROP_TCP_FULL);
         return;
     }
-    note_syn(e, f, s);
+    handshake_note_syn(e, f, s);
     f->rcv_room = 65535;
     if (e->cfg.optimistic) {
         send_syn_ack(e, f);
@@ -151,7 +158,7 @@ void handshake_input(struct tcp_engine *e, struct flow *f, const struct segment 
     }
     /* The same SYN again, or that of a new attempt from the same port: the latest is the one to be answered. */
     if (s->seq + 1 != f->rcv_nxt)
-        note_syn(e, f, s);
+        handshake_note_syn(e, f, s);
     else if ((f->flags & FLOW_TS) && s->has_ts && seq_ge(s->tsval, f->ts_recent))
         f->ts_recent = s->tsval;
     drop_count(&e->drops, DROP_TCP_SYN_REPEAT);
@@ -164,7 +171,7 @@ bool handshake_complete(struct tcp_engine *e, struct flow *f, const struct segme
     f->snd_una = s->ack;
     f->rexmit_nxt = f->snd_una;
     f->lost_edge = f->snd_una;
-    f->snd_wnd = (uint32_t)s->window << f->snd_shift;
+    f->snd_wnd = (uint32_t)s->window << (s->flags & TCP_SYN ? 0 : f->snd_shift);
     f->snd_wnd_max = u32_max(f->snd_wnd, f->snd_wnd_max);
     f->snd_wl1 = s->seq;
     f->snd_wl2 = s->ack;
@@ -182,6 +189,8 @@ bool handshake_complete(struct tcp_engine *e, struct flow *f, const struct segme
         if (!open_upstream(e, f))
             return false;
     }
+    if (f->flags & FLOW_ACTIVE)
+        active_opened(e, f);
     flow_list(e, f);
     timer_arm(e, f);
     return true;
@@ -189,16 +198,20 @@ bool handshake_complete(struct tcp_engine *e, struct flow *f, const struct segme
 
 void handshake_timeout(struct tcp_engine *e, struct flow *f)
 {
-    if (f->backoff >= SYN_RETRIES) {
+    if (f->backoff >= (f->flags & FLOW_ACTIVE ? OPEN_RETRIES : SYN_RETRIES)) {
+        if (f->flags & FLOW_ACTIVE) {
+            active_timeout(e, f);
+            return;
+        }
         e->counters.flows_reset++;
         flow_end(e, f, TCP_RELEASE_ABORT);
         return;
     }
     f->backoff = (f->backoff + 1u) & 15u;
     f->flags |= FLOW_RTO_ARMED | FLOW_SYN_AGAIN;
-    f->rto_at = e->now_ms + (RTO_INITIAL << f->backoff);
+    f->rto_at = e->now_ms + u32_min(RTO_INITIAL << f->backoff, RTO_MAX);
     e->counters.retransmits++;
-    emit_syn_ack(e, f);
+    emit_syn(e, f);
     timer_arm(e, f);
 }
 

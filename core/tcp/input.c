@@ -3,6 +3,8 @@
  * A segment comes in: RFC 9293 3.10.7 in its order (sequence number, RST, SYN, ACK, payload, FIN), with RFC 7323's
  * PAWS before and RFC 5961's challenge ACKs where the RFC of 1981 would have torn the connection down.
  */
+#include <errno.h>
+
 #include "tcp/internal.h"
 #include "tcp/steps.h"
 
@@ -116,6 +118,10 @@ static void synchronised(struct tcp_engine *e, struct flow *f, const struct tcp_
     if (s->flags & TCP_RST) {
         receive_flush(e, f);
         if (reset_is_exact(e, f, s->seq)) {
+            if (f->flags & FLOW_ACTIVE) {
+                active_failed(e, f, -ECONNREFUSED);
+                return;
+            }
             e->counters.flows_reset++;
             flow_end(e, f, TCP_RELEASE_ABORT);
         } else {
@@ -130,7 +136,11 @@ static void synchronised(struct tcp_engine *e, struct flow *f, const struct tcp_
         if (f->state == FLOW_SYN_RECEIVED && s->seq + 1 == f->rcv_nxt && !(s->flags & TCP_ACK)) {
             drop_count(&e->drops, DROP_TCP_SYN_REPEAT);
             note_timestamp(e, f, s);
-            emit_syn_ack(e, f);
+            emit_syn(e, f);
+            return;
+        }
+        if (f->state == FLOW_SYN_RECEIVED && s->seq + 1 == f->rcv_nxt && active_crossed(f, s)) {
+            handshake_complete(e, f, s);
             return;
         }
         drop_count(&e->drops, DROP_TCP_FLAGS);
@@ -243,6 +253,9 @@ void input_segment(struct tcp_engine *e, const struct tcp_in *in)
     switch (f->state) {
     case FLOW_CONNECTING:
         handshake_input(e, f, &s);
+        break;
+    case FLOW_SYN_SENT:
+        active_input(e, f, in, &s);
         break;
     case FLOW_TIME_WAIT:
         time_wait(e, f, in, &s);

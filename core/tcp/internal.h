@@ -27,6 +27,7 @@
 #define RTO_MAX 60000u       /* ms (RFC 6298 2.5) */
 #define DATA_RETRIES 15u     /* timeouts in a row before a flow is given up; past R2 of 100 s */
 #define SYN_RETRIES 5u       /* SYN-ACKs sent again: 1+2+4+8+16+32 s in all */
+#define OPEN_RETRIES 7u      /* SYNs of ours: 1+2+4+8+16+32+60+60 s, past R2 of 3 minutes (RFC 1122 4.2.3.5) */
 #define QUICK_ACKS 16u       /* ACKs not delayed, until the first data of ours */
 #define DELAYED_ACK 40u      /* ms */
 #define TIME_WAIT_MS 60000u  /* 2 MSL, with Linux's MSL */
@@ -93,6 +94,8 @@ struct tcp_engine {
     struct siphash_key table_key;
     struct siphash_key isn_key;
     struct siphash_key ts_key;
+    struct siphash_key port_key;
+    uint64_t ports_picked; /* so far */
 
     uint64_t now; /* us, as the last call gave it */
     uint32_t now_ms;
@@ -179,7 +182,8 @@ void flow_chunk_give(struct tcp_engine *e, struct flow *f, uint32_t chunk);
 void emit_ack(struct tcp_engine *e, struct flow *f);
 void emit_ack_dsack(struct tcp_engine *e, struct flow *f, struct sack_block dup);
 void emit_challenge(struct tcp_engine *e, struct flow *f);
-void emit_syn_ack(struct tcp_engine *e, struct flow *f);
+/* SYN in SYN_SENT, else SYN-ACK. */
+void emit_syn(struct tcp_engine *e, struct flow *f);
 /* Payload [seq, seq + len) of the send queue, with FIN if asked. */
 void emit_data(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, bool fin, bool push);
 /* RST for a flow: from snd_nxt, acknowledging rcv_nxt. */
@@ -189,12 +193,27 @@ void emit_reset_for(struct tcp_engine *e, const struct tcp_in *in, const struct 
 /* Payload of a full segment that carries what an ACK of this flow carries now. */
 uint32_t emit_mss(const struct tcp_engine *e, const struct flow *f);
 
-/* handshake.c: SYN to ESTABLISHED. */
+/* handshake.c: a SYN of the workstation to ESTABLISHED, and what active.c shares. */
 void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s);
 void handshake_input(struct tcp_engine *e, struct flow *f, const struct segment *s);
 /* The ACK of our SYN came. False if the flow is gone. */
 bool handshake_complete(struct tcp_engine *e, struct flow *f, const struct segment *s);
 void handshake_timeout(struct tcp_engine *e, struct flow *f);
+/* May there be one more flow of this workstation, and one more that is connecting? */
+bool handshake_within_quota(struct tcp_engine *e, uint32_t host);
+void handshake_note_syn(struct tcp_engine *e, struct flow *f, const struct segment *s);
+/* Choose our sequence number, and send the first SYN or SYN-ACK. */
+void handshake_send_syn(struct tcp_engine *e, struct flow *f);
+
+/* active.c: tcp_open() to ESTABLISHED. */
+void active_input(struct tcp_engine *e, struct flow *f, const struct tcp_in *in, const struct segment *s);
+/* The flow is established: say so. */
+void active_opened(struct tcp_engine *e, struct flow *f);
+/* It will not be, for that reason (negative errno): say so, and end it. */
+void active_failed(struct tcp_engine *e, struct flow *f, int status);
+void active_timeout(struct tcp_engine *e, struct flow *f);
+/* Does this SYN, in SYN_RECEIVED, answer ours that met it on the way? */
+bool active_crossed(const struct flow *f, const struct segment *s);
 
 /* input.c: a segment goes the long way. fast.c has tcp_input(). */
 void input_segment(struct tcp_engine *e, const struct tcp_in *in);

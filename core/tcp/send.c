@@ -379,7 +379,7 @@ void send_timeout(struct tcp_engine *e, struct flow *f)
 {
     uint32_t why = f->flags;
     f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED);
-    if (f->state == FLOW_SYN_RECEIVED) {
+    if (f->state < FLOW_ESTABLISHED) {
         handshake_timeout(e, f);
         return;
     }

@@ -20,8 +20,9 @@ static bool life_ends(const struct tcp_engine *e, const struct flow *f, uint32_t
     case FLOW_CONNECTING:
         *at = f->created_at + e->cfg.connect_timeout;
         return true;
+    case FLOW_SYN_SENT:
     case FLOW_SYN_RECEIVED:
-        return false; /* the SYN-ACKs are counted */
+        return false; /* the SYNs and SYN-ACKs are counted */
     case FLOW_CLOSE_WAIT:
         if (is_opening(f))
             *at = f->created_at + e->cfg.connect_timeout;

@@ -122,6 +122,15 @@ def connections():
     yield "raw", config() + bytes([7, 0, 20]) + bytes.fromhex("100000500000000000000000500400000000000000") + TURN
     yield "too-big", config() + opened(every) + readable(20000) + TURN + bytes([14, 0]) + struct.pack(">HH", 1000, 900) \
         + time(2) + TURN + ack(TS) + TURN
+    answer = segment(SYN | ACK, seq=12, shape=every, tail=struct.pack(">I", 0x2000),
+                     extra=bytes([7]) + struct.pack(">H", 1460))
+    open_ours = config(gso=64) + answers(0, 0, 5000) + bytes([14, 7]) + TURN
+    yield "active", open_ours + answer + TURN + readable(5000) + TURN + ack(TS) + TURN + data(300, TS) + TURN
+    yield "active-refused", open_ours + segment(RST | ACK, seq=12, tail=bytes(4)) + TURN + bytes([14, 7 + 16]) + TURN
+    yield "active-crossed", open_ours + syn(every, isn=0x2000) + TURN + answer + TURN + data(300, TS) + TURN
+    yield "active-silence", open_ours + bytes([14, 15]) + b"".join(time(k) + TURN for k in (1, 2, 4, 8, 16, 32, 60, 60, 60))
+    yield "active-unreachable", open_ours + bytes([14, 3 + 8 + 32]) + TURN
+    yield "active-half-open", open_ours + ack(0, seq=12, tail=bytes(4), ack=3) + TURN + time(1) + TURN + answer + TURN
     yield "reuse", config() + opened(every) + answers(END) + readable(0) + TURN + ack(TS) \
         + segment(FIN | ACK, shape=TS) + TURN + syn(every, isn=0x90000000 - 0x10000000) + TURN + connected() + TURN
 

@@ -62,11 +62,13 @@ struct lane {
     uint32_t snd, ack; /* end of what the engine sent, and its last acknowledgment */
     uint32_t edge;     /* right edge that it offered */
     uint32_t tsval, tsecr;
+    bool active; /* the engine opens it */
 };
 
 struct side {
     struct tcp_flow_id id;
     bool held, open;
+    bool opening;       /* opened() is awaited */
     bool broken, ended; /* write() and read() said so, for good */
     bool closed;        /* the workstation has closed: no more is written */
 };
@@ -122,7 +124,7 @@ static ssize_t do_write(void *ctx, struct tcp_flow_id id, const struct iovec *io
     struct side *s = side_of(f, id);
     size_t offered = 0;
     volatile uint8_t sum = 0;
-    HOLDS(count > 0 && (s->open || f->config.optimistic) && !s->closed);
+    HOLDS(count > 0 && !s->opening && (s->open || f->config.optimistic) && !s->closed);
     *room = 0;
     for (int k = 0; k < count; k++) {
         const uint8_t *p = iov[k].iov_base;
@@ -147,7 +149,7 @@ static ssize_t do_read(void *ctx, struct tcp_flow_id id, const struct iovec *iov
     struct fuzz *f = ctx;
     struct side *s = side_of(f, id);
     ssize_t n = 0;
-    HOLDS(s->open && !s->ended && count > 0);
+    HOLDS(s->open && !s->opening && !s->ended && count > 0);
     for (int k = 0; k < count; k++) {
         size_t piece = iov[k].iov_len < f->read_bytes ? iov[k].iov_len : f->read_bytes;
         HOLDS(iov[k].iov_len > 0 && iov[k].iov_len <= sizeof(upstream_bytes));
@@ -171,6 +173,14 @@ static void do_release(void *ctx, struct tcp_flow_id id, enum tcp_release how)
     side_of(f, id)->held = false;
     TRACE("  release %d\n", (int)how);
     f->stale = id;
+}
+
+static void do_opened(void *ctx, struct tcp_flow_id id, int status)
+{
+    struct side *s = side_of(ctx, id);
+    HOLDS(s->opening && status <= 0);
+    TRACE("  opened %d\n", status);
+    s->opening = false;
 }
 
 static void do_closed(void *ctx, struct tcp_flow_id id)
@@ -200,10 +210,10 @@ static int do_emit(void *ctx, struct tcp_out *out)
     uint32_t one = out->gso_size != 0 ? out->gso_size : bytes;
     HOLDS(out->gso_size == 0 || (bytes > out->gso_size && bytes <= f->config.gso_max));
     HOLDS(one + out->header_len + (f->v4 ? 20 : 40) <= f->config.mtu);
-    HOLDS(!(h.flags & WIRE_SYN) || (bytes == 0 && (h.flags & WIRE_ACK) && !(h.flags & (WIRE_FIN | WIRE_RST))));
-    HOLDS((h.flags & WIRE_ACK) || (h.flags & WIRE_RST));
-    HOLDS(!(h.flags & WIRE_RST) || bytes == 0);
+    HOLDS(!(h.flags & WIRE_SYN) || (bytes == 0 && !(h.flags & (WIRE_FIN | WIRE_RST))));
     struct lane *l = &f->lane[h.dst_port % PORTS];
+    HOLDS((h.flags & (WIRE_ACK | WIRE_RST)) || (h.flags == WIRE_SYN && l->active));
+    HOLDS(!(h.flags & WIRE_RST) || bytes == 0);
     if (!(h.flags & WIRE_RST)) {
         l->snd = h.seq + bytes + ((h.flags & (WIRE_SYN | WIRE_FIN)) != 0);
         l->ack = h.ack;
@@ -438,6 +448,22 @@ static void op_time(struct fuzz *f, uint8_t op)
         turn(f);
 }
 
+/* A connection into the workstation network, from the port that its own connections go to or from any. */
+static void op_open(struct fuzz *f, uint32_t port, bool any)
+{
+    struct tcp_tuple tuple = tuple_of(f, port);
+    struct tcp_flow_id id;
+    if (any)
+        tuple.dst_port = 0;
+    f->lane[port].active = true;
+    int status = tcp_open(f->engine, &tuple, 0, f->write_takes, f->now, &id);
+    TRACE("open from port %u: %d\n", tuple.dst_port, status);
+    if (status != 0)
+        return;
+    HOLDS(id.index >= 1 && id.index <= f->config.max_flows && !f->side[id.index].held);
+    f->side[id.index] = (struct side){.id = id, .held = true, .open = true, .opening = true};
+}
+
 static void op_other(struct fuzz *f, uint8_t op)
 {
     struct tcp_tuple tuple = tuple_of(f, op >> 4 & 3);
@@ -457,6 +483,10 @@ static void op_other(struct fuzz *f, uint8_t op)
         tcp_engine_reset_host(f->engine, what >> 2 & 3, f->now);
         break;
     default:
+        if (what & 4)
+            op_open(f, op >> 4 & 3, (what & 16) != 0);
+        if (what & 8)
+            tcp_unreachable(f->engine, &tuple, f->lane[op >> 4 & 3].snd - 1, (what & 32) != 0, f->now);
         for (uint32_t i = 0; i <= f->config.max_flows + 1; i++) {
             struct tcp_flow_info info;
             if (tcp_flow_look(f->engine, i, f->now, &info))
@@ -472,6 +502,7 @@ static void begin(struct fuzz *f, bool unpredicted)
                                        .write = do_write,
                                        .read = do_read,
                                        .release = do_release,
+                                       .opened = do_opened,
                                        .closed = do_closed,
                                        .emit = do_emit,
                                        .unreachable = do_unreachable};

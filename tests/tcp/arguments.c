@@ -37,9 +37,10 @@ unsigned arg_choose(const struct script *s, char **w, unsigned count, unsigned k
 
 int arg_error(const struct script *s, char **w, unsigned count, unsigned k)
 {
-    static const char *const names[] = {"EACCES",  "EPIPE",  "ECONNRESET", "ECONNREFUSED",
-                                        "ENOBUFS", "EAGAIN", "none",       NULL};
-    static const int values[] = {EACCES, EPIPE, ECONNRESET, ECONNREFUSED, ENOBUFS, EAGAIN, 0};
+    static const char *const names[] = {"EACCES", "EPIPE",     "ECONNRESET",   "ECONNREFUSED", "ENOBUFS", "EAGAIN",
+                                        "none",   "ETIMEDOUT", "EHOSTUNREACH", "EADDRINUSE",   "EINVAL",  NULL};
+    static const int values[] = {EACCES, EPIPE,     ECONNRESET,   ECONNREFUSED, ENOBUFS, EAGAIN,
+                                 0,      ETIMEDOUT, EHOSTUNREACH, EADDRINUSE,   EINVAL};
     return -values[arg_choose(s, w, count, k, names)];
 }
 

@@ -70,6 +70,10 @@ struct peer *rig_peer(struct rig *rig, const char *name)
 
 struct peer *rig_find(struct rig *rig, const struct tcp_tuple *tuple)
 {
+    /* A port that the engine has just picked. */
+    for (unsigned k = 0; k < rig->peers; k++)
+        if (rig->peer[k].tuple.dst_port == 0 && rig->peer[k].tuple.src_port == tuple->src_port)
+            rig->peer[k].tuple.dst_port = tuple->dst_port;
     for (unsigned k = 0; k < rig->peers; k++)
         if (memcmp(&rig->peer[k].tuple, tuple, sizeof(*tuple)) == 0)
             return &rig->peer[k];
@@ -101,7 +105,8 @@ static void check_always(const struct rig *rig, struct peer *peer, const struct 
         fail_at(rig->where, "header_len is %u, the data offset says %u: %s", out->header_len, p->header_len, text);
     if (p->urgent != 0 || (p->flags & 0xe0) != 0)
         fail_at(rig->where, "an urgent pointer, or URG, ECE or CWR: %s", text);
-    if ((p->flags & 0x10) == 0 && (p->flags & 0x04) == 0)
+    bool opening = peer->active && p->flags == 0x02;
+    if ((p->flags & 0x10) == 0 && (p->flags & 0x04) == 0 && !opening)
         fail_at(rig->where, "a segment without ACK that is no RST: %s", text);
 
     uint32_t ip = rig->v6 ? 40 : 20;
@@ -122,9 +127,9 @@ static void check_always(const struct rig *rig, struct peer *peer, const struct 
         fail_at(rig->where, "timestamps were %sagreed: %s", peer->ts ? "" : "not ", text);
     peer->ts_seen = p->tsval;
     uint32_t window = (uint32_t)p->window << (peer->scaled && !(p->flags & 0x02) ? peer->ws : 0);
-    if (peer->edge_known && (int32_t)(p->ack + window - peer->edge) < 0)
+    if (peer->edge_known && !opening && (int32_t)(p->ack + window - peer->edge) < 0)
         fail_at(rig->where, "the window shrinks by %u: %s", peer->edge - (p->ack + window), text);
-    peer->edge = p->ack + window;
+    peer->edge = (opening ? peer->isn + 1 : p->ack) + window;
     peer->edge_known = true;
 }
 
@@ -178,6 +183,7 @@ void rig_start(struct rig *rig)
         .open = upstream_open,
         .write = upstream_write,
         .read = upstream_read,
+        .opened = upstream_opened,
         .release = upstream_release,
         .closed = upstream_closed,
         .emit = rig_emit,

@@ -24,6 +24,8 @@ struct upstream {
     enum tcp_release how; /* of the last */
     unsigned refusals;    /* unreachable() calls not yet looked at */
     enum tcp_refusal why; /* of the last */
+    unsigned answers;     /* opened() calls not yet looked at */
+    int answer;           /* what the last said */
     unsigned closes;      /* closed() calls not yet looked at */
 
     bool closed;     /* closed() was called for this upstream */
@@ -51,6 +53,7 @@ struct peer {
     bool far_isn_known;
     bool scaled;      /* the last SYN-ACK agreed to scale windows */
     uint8_t ws;       /* by so much */
+    bool active;      /* the engine opens, not the workstation */
     bool ts;          /* the last SYN-ACK agreed to timestamps */
     uint32_t ts_base; /* the engine's first TSval */
     uint32_t ts_seen; /* its last */
@@ -125,6 +128,9 @@ void rig_fini(struct rig *rig);
 int upstream_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host);
 ssize_t upstream_write(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count, size_t *room);
 ssize_t upstream_read(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count);
+/* A fresh one for this flow: open() or tcp_open(). */
+void upstream_begin(struct rig *rig, struct peer *peer, struct tcp_flow_id id);
+void upstream_opened(void *ctx, struct tcp_flow_id id, int status);
 void upstream_release(void *ctx, struct tcp_flow_id id, enum tcp_release how);
 void upstream_closed(void *ctx, struct tcp_flow_id id);
 void upstream_unreachable(void *ctx, const struct tcp_tuple *tuple, uint32_t host, enum tcp_refusal why,

@@ -195,10 +195,12 @@ void statement_run(struct script *s, char **w, unsigned count)
         bool looks; /* can fail for what the engine did */
     } statement[] = {
         {"<", do_inject, false},
+        {"answered", do_answered, true},
         {"batch", do_batch, false},
         {"check", do_check, true},
         {"closed", do_closed, true},
         {"config", do_config, false},
+        {"connect", do_connect, true},
         {"connected", do_connected, false},
         {"counter", do_counter, true},
         {"data", do_data, false},
@@ -209,6 +211,7 @@ void statement_run(struct script *s, char **w, unsigned count)
         {"fail", do_fail, false},
         {"failed", do_failed, false},
         {"flow", do_flow, false},
+        {"icmp", do_icmp, false},
         {"info", do_info, true},
         {"let", do_let, false},
         {"limit", do_room, false},

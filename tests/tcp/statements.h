@@ -21,6 +21,11 @@ void do_wrote(struct script *s, char **w, unsigned count);
 void do_closed(struct script *s, char **w, unsigned count);
 void do_released(struct script *s, char **w, unsigned count);
 
+/* statement_active.c */
+void do_connect(struct script *s, char **w, unsigned count);
+void do_answered(struct script *s, char **w, unsigned count);
+void do_icmp(struct script *s, char **w, unsigned count);
+
 /* statement_engine.c */
 void do_state(struct script *s, char **w, unsigned count);
 void do_info(struct script *s, char **w, unsigned count);

@@ -22,14 +22,21 @@ int upstream_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tupl
     struct peer *peer = rig_find(rig, tuple);
     if (peer == NULL || peer->host != host)
         fail_at(rig->where, "open() for a flow of nobody");
-    if (id.index < 1 || id.index > rig->config.max_flows)
-        fail_at(rig->where, "open() for flow number %u", id.index);
     struct upstream *u = &peer->up;
     if (u->open)
         fail_at(rig->where, "open() for %s, whose upstream is open", peer->name);
     u->opens++;
     if (rig->open_error != 0)
         return rig->open_error;
+    upstream_begin(rig, peer, id);
+    return 0;
+}
+
+void upstream_begin(struct rig *rig, struct peer *peer, struct tcp_flow_id id)
+{
+    struct upstream *u = &peer->up;
+    if (id.index < 1 || id.index > rig->config.max_flows)
+        fail_at(rig->where, "flow number %u", id.index);
     free(u->taken);
     *u = (struct upstream){.id = id,
                            .open = true,
@@ -37,8 +44,19 @@ int upstream_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tupl
                            .releases = u->releases,
                            .how = u->how,
                            .drains = u->drains,
-                           .room = u->room};
-    return 0;
+                           .room = u->room,
+                           .connected = peer->active,
+                           .again = peer->active};
+}
+
+void upstream_opened(void *ctx, struct tcp_flow_id id, int status)
+{
+    struct rig *rig = ctx;
+    struct peer *peer = peer_of(rig, id, "opened()");
+    if (!peer->active || status > 0)
+        fail_at(rig->where, "opened() of %s, with %d", peer->name, status);
+    peer->up.answers++;
+    peer->up.answer = status;
 }
 
 ssize_t upstream_write(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count, size_t *room)

@@ -87,7 +87,7 @@ struct draft {
     int offset;  /* the data offset to write over the right one, or -1 */
     int64_t cut; /* bytes to leave of the segment, or -1 */
     uint16_t gso;
-    bool ack_given, ts_given;
+    bool ack_given, ts_given, ws_given;
 };
 
 static void put(struct reader *r, struct draft *d, uint32_t value, unsigned bytes)
@@ -146,6 +146,7 @@ static void inject_word(struct reader *r, struct draft *d, const char *word)
         put(r, d, (uint32_t)next_number(r), 2);
     } else if (strcmp(word, "ws") == 0) {
         put(r, d, 0x010303, 3);
+        d->ws_given = true;
         put(r, d, (uint32_t)next_number(r), 1);
     } else if (strcmp(word, "sackok") == 0) {
         put(r, d, 0x01010402, 4);
@@ -195,6 +196,12 @@ void words_inject(struct rig *rig, const struct names *names, struct peer *peer,
     /* A workstation that agreed to timestamps sends them in everything, a millisecond being a tick. */
     if (!d.ts_given && peer->ts && !(p->flags & 0x02))
         put_ts(&r, &d, peer->ts_own + (uint32_t)((rig->now - rig->start) / 1000), peer->ts_seen);
+
+    /* The answer to a SYN of the engine's says what is agreed. */
+    if (peer->active && (p->flags & 0x02)) {
+        peer->ts = peer->ts && d.ts_given;
+        peer->scaled = peer->scaled && d.ws_given;
+    }
 
     uint8_t *bytes = malloc(60 + (size_t)p->len);
     if (bytes == NULL)
