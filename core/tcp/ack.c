@@ -6,19 +6,30 @@
 #include "tcp/internal.h"
 #include "tcp/steps.h"
 
+/* Of the bytes up to `ack`, those that SACK or duplicate ACKs told of before: they were no reason for the window to grow
+ * then, and are none now. */
+static uint32_t told_before(const struct tcp_engine *e, const struct flow *f, uint32_t ack)
+{
+    if (f->flags & FLOW_SACK)
+        return f->board != 0 ? board_sacked(e, f, f->snd_una, ack) : 0;
+    return u32_min((uint32_t)f->dup_acks * f->snd_mss, (ack - f->snd_una) - u32_min(ack - f->snd_una, f->snd_mss));
+}
+
 /* New data is acknowledged. False if the flow is gone. */
 static bool advance(struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
     bool recovering = (f->flags & FLOW_RECOVERY) != 0; /* until and with the ACK that ends it, nothing grows */
     bool lossy = (f->flags & FLOW_LOSS) != 0;
     uint32_t from = f->snd_una;
+    uint32_t told = told_before(e, f, s->ack);
     uint32_t data = step_advance(e, f, s->ack, s->tsecr);
     if (f->board != 0 || (f->flags & (FLOW_RECOVERY | FLOW_LOSS | FLOW_PROBED)))
         recovery_advanced(e, f, s, from);
     else
         f->dup_acks = 0;
     if (!recovering)
-        congestion_acked(e, f, data, (f->flags & (FLOW_LIMITED | FLOW_WAS_LIMITED)) != 0 || lossy);
+        congestion_acked(e, f, data - u32_min(data, told),
+                         (f->flags & (FLOW_LIMITED | FLOW_WAS_LIMITED)) != 0 || lossy);
     if ((f->flags & FLOW_FIN_SENT) && f->snd_una == f->snd_nxt)
         close_fin_acked(e, f);
     return f->state != FLOW_FREE && f->state != FLOW_TIME_WAIT;
@@ -57,6 +68,19 @@ static bool note_blocks(struct tcp_engine *e, struct flow *f, const struct segme
     return news;
 }
 
+/* An ACK that a later one has overtaken may still report what that one did not. */
+static void overtaken(struct tcp_engine *e, struct flow *f, const struct segment *s)
+{
+    if (s->sack_count == 0 || !(f->flags & FLOW_SACK))
+        return;
+    uint32_t had = reported(e, f);
+    if (!note_blocks(e, f, s))
+        return;
+    uint32_t has = reported(e, f);
+    recovery_acked(e, f, has > had ? has - had : 0, false);
+    flow_list(e, f);
+}
+
 bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
 {
     if (seq_gt(s->ack, f->snd_nxt) || seq_lt(s->ack, f->snd_una - f->snd_wnd_max)) {
@@ -65,8 +89,10 @@ bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s)
         emit_challenge(e, f);
         return false;
     }
-    if (seq_lt(s->ack, f->snd_una))
-        return true; /* old, but its payload may be good */
+    if (seq_lt(s->ack, f->snd_una)) {
+        overtaken(e, f, s); /* its payload may be good, too */
+        return true;
+    }
 
     uint32_t old_window = f->snd_wnd;
     uint32_t from = f->snd_una;

@@ -242,6 +242,8 @@ void receive_discard(struct tcp_engine *e, struct flow *f);
 uint32_t reassembly_insert(struct tcp_engine *e, struct flow *f, uint32_t seq, const uint8_t *data, uint32_t len);
 /* The end of the contiguous run that starts the list at `seq`; `seq` itself if there is none. */
 uint32_t reassembly_contiguous(const struct tcp_engine *e, const struct flow *f, uint32_t seq);
+/* The first run of bytes in [seq, end) that is held already; empty if there is none. */
+struct sack_block reassembly_overlap(const struct tcp_engine *e, const struct flow *f, uint32_t seq, uint32_t end);
 /* Where the last byte of the list ends; there must be one. */
 uint32_t reassembly_end(const struct tcp_engine *e, const struct flow *f);
 /* Up to `max` pieces from the front, `bytes` in all at most. */

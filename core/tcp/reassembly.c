@@ -94,6 +94,23 @@ uint32_t reassembly_contiguous(const struct tcp_engine *e, const struct flow *f,
     return seq;
 }
 
+struct sack_block reassembly_overlap(const struct tcp_engine *e, const struct flow *f, uint32_t seq, uint32_t end)
+{
+    struct sack_block run = {seq, seq};
+    for (uint32_t i = f->rcv_head; i != 0; i = chunk_info(&e->chunks, i)->next) {
+        const struct chunk *c = chunk_info(&e->chunks, i);
+        uint32_t left = seq_max(seq, c->seq);
+        uint32_t right = seq_min(end, chunk_end(c));
+        if (seq_ge(left, right))
+            continue;
+        if (run.left != run.right && left != run.right)
+            break;
+        run.left = run.left == run.right ? left : run.left;
+        run.right = right;
+    }
+    return run;
+}
+
 uint32_t reassembly_end(const struct tcp_engine *e, const struct flow *f)
 {
     uint32_t i = f->rcv_head;

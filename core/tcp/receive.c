@@ -285,17 +285,6 @@ void receive_in_order(struct tcp_engine *e, struct flow *f, const uint8_t *paylo
     store(e, f, &s);
 }
 
-static void receive_out_of_order(struct tcp_engine *e, struct flow *f, const struct segment *s)
-{
-    receive_flush(e, f);
-    bool held = seq_ge(reassembly_contiguous(e, f, s->seq), s->seq + s->len);
-    store(e, f, s);
-    if (held)
-        emit_ack_dsack(e, f, (struct sack_block){s->seq, s->seq + s->len});
-    else
-        emit_ack(e, f);
-}
-
 void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *seg, uint16_t gso_size)
 {
     struct segment s = *seg;
@@ -332,12 +321,19 @@ void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *se
         if (s.len == 0)
             return;
     }
-    if (s.seq == f->rcv_nxt)
+    bool in_order = s.seq == f->rcv_nxt;
+    if (!in_order)
+        receive_flush(e, f);
+    if (dup.left == dup.right && f->rcv_head != 0)
+        dup = reassembly_overlap(e, f, s.seq, s.seq + s.len);
+    if (in_order)
         receive_in_order(e, f, s.payload, s.len);
     else
-        receive_out_of_order(e, f, &s);
+        store(e, f, &s);
     if (dup.left != dup.right) {
         receive_flush(e, f);
-        emit_ack_dsack(e, f, dup); /* the part that was there already (RFC 2883 4.2) */
+        emit_ack_dsack(e, f, dup); /* the part that was there already, or the first of them (RFC 2883 4.2) */
+    } else if (!in_order) {
+        emit_ack(e, f);
     }
 }

@@ -15,7 +15,7 @@
 #define PERSIST_GIVE_UP 900000u /* ms of probing without any answer */
 #define ORPHAN_RETRIES 8u       /* timeouts in a row once nobody waits for the answer */
 #define BACKOFF_MAX 10u         /* doublings; the RTO's upper bound comes before */
-#define PROBE_MIN 10u           /* ms, shortest tail loss probe timeout */
+#define PROBE_MIN 4u            /* ms, shortest tail loss probe timeout */
 #define PROBE_DELAYED_ACK 200u  /* ms, for a receiver that waits before it acknowledges a lone segment */
 
 static uint32_t flight(const struct flow *f)
@@ -258,6 +258,12 @@ bool send_output(struct tcp_engine *e, struct flow *f)
 
     if (f->state < FLOW_ESTABLISHED || f->state == FLOW_TIME_WAIT)
         return false;
+    /* The far end has closed, and what the workstation sent since went nowhere: it shall know, as soon as it has all that
+     * was on its way to it (RFC 9293 3.10.4, RFC 1122 4.2.2.13). */
+    if (f->state == FLOW_FIN_WAIT_2 && (f->flags & FLOW_UP_DEAD)) {
+        close_reset(e, f);
+        return false;
+    }
     bool nothing = has_nothing(f);
     if (!nothing && f->state != FLOW_FIN_WAIT_2)
         more = resend(e, f, &frames);
@@ -358,10 +364,14 @@ static void tail_probe(struct tcp_engine *e, struct flow *f)
     uint32_t frames = 1;
     uint32_t before = f->snd_nxt;
     bool gone = false;
+    /* One new segment, even beyond the congestion window (RFC 8985 7.3). */
+    uint32_t cwnd = f->cwnd;
+    f->cwnd = u32_max(cwnd, send_pipe(e, f) + emit_mss(e, f));
     if (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT)
         send_new(e, f, &frames, &gone);
     if (gone)
         return;
+    f->cwnd = cwnd;
     if (f->snd_nxt == before) {
         /* The last segment again: what is left of the flight when it is cut into full ones, and the FIN. */
         uint32_t fin = (f->flags & FLOW_FIN_SENT) != 0;
