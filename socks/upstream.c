@@ -167,6 +167,17 @@ static int stream_socket(const struct socks_upstream *up)
     return fd;
 }
 
+/* Have events of a stream reported; what is so already is one too. False if that cannot be. */
+static bool stream_watch(const struct socks_upstream *up, const struct stream *s, struct tcp_flow_id id, int op)
+{
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .data.u64 = (uint64_t)id.generation << 32 | id.index,
+    };
+    /* syscalls gateway: epoll_ctl */
+    return epoll_ctl(up->epoll, op, s->fd, &event) == 0;
+}
+
 /* Connect and say everything. 0, -EAGAIN while the backlog is full, -ENOBUFS without resources, another negative
  * errno for good. On an error the stream keeps what it has; stream_end() is for the caller. */
 static int stream_connect(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id,
@@ -178,7 +189,7 @@ static int stream_connect(struct socks_upstream *up, struct stream *s, struct tc
             return fd;
         s->fd = fd;
     }
-    /* syscalls gateway: connect sendto epoll_ctl */
+    /* syscalls gateway: connect sendto */
     if (connect(s->fd, (const struct sockaddr *)&up->address, sizeof(up->address)) < 0)
         return open_error(errno);
 
@@ -188,11 +199,7 @@ static int stream_connect(struct socks_upstream *up, struct stream *s, struct tc
     if ((size_t)n != len)
         return -ECONNABORTED; /* cannot be: the buffer of a new socket takes several requests */
 
-    struct epoll_event event = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-        .data.u64 = (uint64_t)id.generation << 32 | id.index,
-    };
-    if (epoll_ctl(up->epoll, EPOLL_CTL_ADD, s->fd, &event) < 0)
+    if (!stream_watch(up, s, id, EPOLL_CTL_ADD))
         return -ENOBUFS;
     s->state = STREAM_WAITING;
     socks_room_wrote(&s->room, up->capacity, s->fd, len);
@@ -559,8 +566,13 @@ ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, c
     do
         n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN)
-        return -errno; /* ENOBUFS too: no edge would tell when to try again */
+    if (n < 0 && out_of_resources(errno)) {
+        /* The kernel had no memory, which may pass. No edge would tell of it, so ask for one. */
+        if (!stream_watch(up, s, id, EPOLL_CTL_MOD))
+            return -ENOBUFS;
+    } else if (n < 0 && errno != EAGAIN) {
+        return -errno;
+    }
     if (n < 0)
         n = 0;
     if ((size_t)n < iov_length(iov, count))

@@ -459,10 +459,12 @@ static void fini_tun(struct gateway *g)
 
 static void fini_receive(struct gateway *g)
 {
-    receive_fini(&g->receive);
+    if (g->receive.buffer != NULL)
+        receive_fini(&g->receive);
 }
 
-/* In the order in which they are built; taken down the other way round. */
+/* In the order in which they are built; taken down the other way round. One that could not be built is taken down as well:
+ * what is not there is left alone. */
 static const struct part {
     const char *step;
     int (*init)(struct gateway *g);
@@ -494,7 +496,7 @@ int gateway_init(struct gateway *g, const struct channel_gateway_config *config,
         *step = parts[i].step;
         int status = parts[i].init(g);
         if (status != 0) {
-            fini_parts(g, i);
+            fini_parts(g, i + 1);
             return status;
         }
     }
