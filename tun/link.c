@@ -8,54 +8,32 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
-#define REQUEST_MAX 512u /* bytes of the longest request here */
+#include "tun/netlink.h"
 
-/* One request about one interface. */
-struct request {
-    _Alignas(struct nlmsghdr) char buffer[REQUEST_MAX];
-    struct nlmsghdr *header;
-    struct ifinfomsg *info;
-};
-
-static int start(struct request *request, const char *name)
+static int start(struct netlink_request *request, const char *name)
 {
-    request->header = mnl_nlmsg_put_header(request->buffer);
-    request->header->nlmsg_type = RTM_NEWLINK;
-    request->header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-    request->header->nlmsg_seq = 1;
-    request->info = mnl_nlmsg_put_extra_header(request->header, sizeof(*request->info));
-    request->info->ifi_family = AF_UNSPEC;
-
     unsigned index = if_nametoindex(name);
     if (index == 0)
         return -errno;
-    request->info->ifi_index = (int)index;
+    netlink_begin(request, (int)index);
     return 0;
 }
 
-/* Send the request and wait for the kernel's verdict. */
-static int ask(const struct request *request)
+/* Ask the kernel of the namespace that we are in now. */
+static int ask(struct netlink_request *request)
 {
-    struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-    if (nl == NULL)
-        return -errno;
-
-    char answer[2 * REQUEST_MAX];
-    int err = 0;
-    ssize_t n = -1;
-    if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0 &&
-        mnl_socket_sendto(nl, request->header, request->header->nlmsg_len) >= 0)
-        n = mnl_socket_recvfrom(nl, answer, sizeof(answer));
-    if (n < 0 ||
-        mnl_cb_run(answer, (size_t)n, request->header->nlmsg_seq, mnl_socket_get_portid(nl), NULL, NULL) < 0)
-        err = -errno;
-    mnl_socket_close(nl);
+    struct netlink nl;
+    int err = netlink_open(&nl);
+    if (err != 0)
+        return err;
+    err = netlink_ask(&nl, request);
+    netlink_close(&nl);
     return err;
 }
 
 static int set_mtu(const char *name, uint32_t mtu)
 {
-    struct request request;
+    struct netlink_request request;
     int err = start(&request, name);
     if (err < 0)
         return err;
@@ -65,7 +43,7 @@ static int set_mtu(const char *name, uint32_t mtu)
 
 static int set_queue(const char *name, uint32_t frames)
 {
-    struct request request;
+    struct netlink_request request;
     int err = start(&request, name);
     if (err < 0)
         return err;
@@ -75,7 +53,7 @@ static int set_queue(const char *name, uint32_t frames)
 
 static int set_no_ipv6_address(const char *name)
 {
-    struct request request;
+    struct netlink_request request;
     int err = start(&request, name);
     if (err < 0)
         return err;
@@ -91,7 +69,7 @@ static int set_no_ipv6_address(const char *name)
 
 static int join(const char *name, const char *bridge)
 {
-    struct request request;
+    struct netlink_request request;
     unsigned index = if_nametoindex(bridge);
     if (index == 0)
         return -errno;
@@ -131,7 +109,7 @@ int link_prepare(const struct link_config *config, const char **step)
 
 int link_set_up(const char *name, bool up)
 {
-    struct request request;
+    struct netlink_request request;
     int err = start(&request, name);
     if (err < 0)
         return err;

@@ -88,7 +88,11 @@ static int send_request(struct netlink *nl, struct nlmsghdr *header)
     header->nlmsg_seq = ++nl->sequence;
     /* syscalls supervisor: sendto */
     /* syscalls keeper: sendto */
-    return mnl_socket_sendto(nl->socket, header, header->nlmsg_len) < 0 ? -errno : 0;
+    while (mnl_socket_sendto(nl->socket, header, header->nlmsg_len) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
 }
 
 int netlink_ask(struct netlink *nl, struct netlink_request *request)

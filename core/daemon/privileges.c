@@ -124,7 +124,9 @@ int privileges_follow_parent(int end)
         return -errno;
     /* getppid() is of no use in a process namespace of our own; a parent that died before has closed its end. */
     struct pollfd pfd = {.fd = end, .events = 0};
-    if (poll(&pfd, 1, 0) < 0)
-        return -errno;
+    while (poll(&pfd, 1, 0) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
     return (pfd.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 ? -ESRCH : 0;
 }

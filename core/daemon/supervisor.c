@@ -101,8 +101,11 @@ static void go_on_ending(struct supervisor *s)
     if (s->state == STATE_END_TOR && s->setup.tor.pid == 0) {
         s->state = STATE_END_KEEPER;
         uv_timer_stop(&s->deadline);
-        if (s->setup.keeper.pid > 0 && channel_send(s->setup.keeper.channel, CHANNEL_STOP, NULL, -1) != 0)
-            child_kill(&s->setup.keeper, SIGKILL);
+        /* It must not be killed, or what it keeps is lost; and that we are gone means the same to it. */
+        if (s->setup.keeper.pid > 0 && channel_send(s->setup.keeper.channel, CHANNEL_STOP, NULL, -1) != 0) {
+            close(s->setup.keeper.channel);
+            s->setup.keeper.channel = -1;
+        }
     }
     if (s->state == STATE_END_KEEPER && s->setup.keeper.pid == 0) {
         s->state = STATE_OUT;

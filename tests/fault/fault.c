@@ -72,22 +72,30 @@ int64_t fault_memory(void)
     return memory;
 }
 
+/* In the program of start_calls.c, write() is one that may fail. */
+static bool telling;
+
 /* Does this call fail, given that it could in one of these ways? */
 static bool strikes(const char *call, unsigned kinds)
 {
-    if (!on || (plan.kinds & kinds) == 0)
+    if (!on || telling || (plan.kinds & kinds) == 0)
         return false;
     passed++;
     bool hit = plan.nth != 0 ? passed == plan.nth : random_below(&dice, 1000000) < plan.chance;
     if (hit) {
         struck++;
-        snprintf(last, sizeof(last), "%s, %llu", call, (unsigned long long)passed);
+        int n = snprintf(last, sizeof(last), "fault: %s, %llu\n", call, (unsigned long long)passed);
+        telling = true;
+        if (plan.tell)
+            (void)!write(STDERR_FILENO, last, (size_t)n);
+        telling = false;
+        last[n - 1] = '\0';
     }
     return hit;
 }
 
 /* A call that fails for want of something, or is interrupted. */
-static bool fails(const char *call, int hard, bool interruptible)
+bool fault_fails(const char *call, int hard, bool interruptible)
 {
     if (!strikes(call, (hard != 0 ? FAULT_HARD : 0u) | (interruptible ? FAULT_SOFT : 0u)))
         return false;
@@ -113,8 +121,11 @@ static bool transfer_fails(const char *call, int fd, int hard, size_t want, size
         return true;
     }
     struct watched *w = fd < WATCHED_MAX ? &watched[fd] : NULL;
-    if (w != NULL && w->epoll > 0)
-        (void)!epoll_ctl(w->epoll - 1, EPOLL_CTL_MOD, fd, &w->event);
+    if (w == NULL || w->epoll == 0) {
+        errno = EINTR; /* no stream of that kind */
+        return true;
+    }
+    (void)!epoll_ctl(w->epoll - 1, EPOLL_CTL_MOD, fd, &w->event);
     if (want > 1 && random_below(&dice, 2) == 0) {
         *take = 1 + random_below(&dice, (uint32_t)(want - 1));
         return false;
@@ -203,7 +214,7 @@ int __wrap_munmap(void *at, size_t n)
     type __wrap_##name parameters;                                                                                 \
     type __wrap_##name parameters                                                                                  \
     {                                                                                                              \
-        if (fails(#name, (hard), (interruptible)))                                                                 \
+        if (fault_fails(#name, (hard), (interruptible)))                                                           \
             return -1;                                                                                             \
         return __real_##name arguments;                                                                            \
     }
@@ -227,7 +238,7 @@ int __wrap_close(int fd);
 int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 {
     /* Only one more costs anything. */
-    if (op == EPOLL_CTL_ADD && fails("epoll_ctl", ENOSPC, false))
+    if (op == EPOLL_CTL_ADD && fault_fails("epoll_ctl", ENOSPC, false))
         return -1;
     int status = __real_epoll_ctl(epoll, op, fd, event);
     if (status == 0 && op == EPOLL_CTL_ADD && fd < WATCHED_MAX && ((uint32_t)event->events & EPOLLET) != 0)
@@ -252,7 +263,7 @@ ssize_t __wrap___read_chk(int fd, void *to, size_t n, size_t size);
 
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
 {
-    if (fails("writev", ENOBUFS, true))
+    if (fault_fails("writev", ENOBUFS, true))
         return -1;
     return device != NULL && fd == device->fd ? device->write(device->ctx, iov, count)
                                               : __real_writev(fd, iov, count);
@@ -260,7 +271,7 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
 
 ssize_t __wrap_read(int fd, void *to, size_t n)
 {
-    if (fails("read", 0, true))
+    if (fault_fails("read", 0, true))
         return -1;
     return device != NULL && fd == device->fd ? device->read(device->ctx, to, n) : __real_read(fd, to, n);
 }
@@ -288,7 +299,7 @@ ssize_t __wrap_readv(int fd, const struct iovec *iov, int count);
 ssize_t __wrap_send(int fd, const void *from, size_t n, int flags)
 {
     /* What is sent so is a request, into the buffer of a new socket: there is room, but there may be no memory. */
-    if (fails("send", ENOBUFS, false))
+    if (fault_fails("send", ENOBUFS, false))
         return -1;
     return __real_send(fd, from, n, flags);
 }

@@ -31,6 +31,7 @@ struct fault_plan {
     uint64_t nth;    /* the n-th call that could fail in one of these ways does, from 1; 0: by chance */
     uint32_t chance; /* of each call, per million */
     uint64_t seed;   /* of that */
+    bool tell;       /* say on standard error which call failed */
 };
 
 /* Calls fail by this plan from now on; counting begins anew. */
@@ -56,6 +57,10 @@ struct fault_device {
 
 /* Ask `device` instead of the kernel about its descriptor. NULL: no more. Borrowed. */
 void fault_set_device(const struct fault_device *device);
+
+/* For what stands in the place of more calls (start_calls.c): does this one fail, with errno set? `hard` is the errno for
+ * want of something, or 0; `soft`: it may be interrupted. */
+bool fault_fails(const char *call, int hard, bool soft);
 
 /* Allocations and mappings that were made and not given back, by what is linked in. */
 int64_t fault_memory(void);

@@ -157,9 +157,8 @@ static void each_start(unsigned kinds)
         int status = start();
         whole = fault_struck() == 0;
         if ((fault_struck() != 0) != (status < 0) || bed_descriptors() != descriptors || fault_memory() != memory)
-            fail_msg("%s failed, and start() said %d; %u descriptors, were %u; %lld allocations, were %lld",
-                     fault_last(), status, bed_descriptors(), descriptors, (long long)fault_memory(),
-                     (long long)memory);
+            fail_msg("%s; start() said %d; %u descriptors, were %u; %lld allocations, were %lld", fault_last(),
+                     status, bed_descriptors(), descriptors, (long long)fault_memory(), (long long)memory);
     } while (!whole);
     print_message("%llu calls, each of them failed once\n", (unsigned long long)n - 1);
     assert_true(n > 5);
