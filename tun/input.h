@@ -18,6 +18,9 @@ enum drop input_arp(struct tun *tun, const struct frame *frame, uint64_t now);
 enum drop input_ipv4(struct tun *tun, const struct frame *frame, uint64_t now);
 enum drop input_ipv6(struct tun *tun, const struct frame *frame, uint64_t now);
 
+/* A frame goes the long way, and is counted as used or dropped. fast.c has tun_input(). */
+void input_frame(struct tun *tun, const struct bytes *raw, uint64_t now);
+
 /* A packet of the workstation `host`, whose addresses were checked: to the engine, or to the `udp` callback. */
 enum drop input_tcp(struct tun *tun, const struct packet *packet, const struct frame *frame, uint32_t host,
                     uint64_t now);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The way of a frame, from the wire to whoever uses it. Every step returns DROP_NONE or the reason why the frame ends
- * there, and only tun_input() counts, so that each frame is counted exactly once.
+ * there, and only input_frame() counts, so that each frame is counted exactly once.
  *
  * Nothing here depends on what a frame's sender claims to be before hosts_bind() has said so: a frame with an address
  * that belongs to another MAC gets no answer of any kind. (An ARP probe claims no address; it is answered, for it asks
@@ -167,10 +167,10 @@ bool tun_is_local(const struct tun *tun, const struct ipaddr *addr)
            (tun->config.ipv6 && ipnet_contains(&tun->config.network6, addr)) || ipv6_is_link_local(addr);
 }
 
-static enum drop input_frame(struct tun *tun, struct bytes raw, uint64_t now)
+static enum drop dispatch(struct tun *tun, const struct bytes *raw, uint64_t now)
 {
     struct frame frame;
-    enum drop why = frame_parse(&frame, raw, tun->config.mac);
+    enum drop why = frame_parse(&frame, *raw, tun->config.mac);
     if (why != DROP_NONE)
         return why;
     switch (frame.type) {
@@ -184,15 +184,9 @@ static enum drop input_frame(struct tun *tun, struct bytes raw, uint64_t now)
     }
 }
 
-void tun_input(struct tun *tun, struct bytes raw, uint64_t now)
+void input_frame(struct tun *tun, const struct bytes *raw, uint64_t now)
 {
-    tun->now = now;
-    tun->counters.frames_in++;
-    if (raw.left > FRAME_OFFLOAD_LEN)
-        tun->counters.bytes_in += raw.left - FRAME_OFFLOAD_LEN;
-    if (fast_input(tun, raw, now))
-        return;
-    enum drop why = input_frame(tun, raw, now);
+    enum drop why = dispatch(tun, raw, now);
     if (why == DROP_NONE)
         tun->counters.frames_used++;
     else

@@ -5,25 +5,6 @@
 
 #include "base/ipaddr.h"
 
-struct sum {
-    uint64_t low;
-    uint64_t carries; /* out of `low` */
-};
-
-static inline void add_word(struct sum *s, const uint8_t *p)
-{
-    uint64_t w;
-    memcpy(&w, p, 8);
-    s->low += w;
-    s->carries += s->low < w;
-}
-
-/* The sum as one of 32-bit words, which leaves room for 2^30 of its kind. */
-static inline uint64_t halves(const struct sum *s)
-{
-    return (s->low >> 32) + (s->low & 0xffffffffu) + s->carries;
-}
-
 /* The bytes that are left over, fewer than eight, as if zeros followed. Byte by byte in memory, by shifts here: a call
  * would cost more. */
 static inline uint64_t load_rest(const uint8_t *p, size_t n)
@@ -56,29 +37,29 @@ static inline uint64_t load_rest(const uint8_t *p, size_t n)
 uint64_t checksum_words(const void *data, size_t n)
 {
     const uint8_t *p = data;
-    struct sum s = {0};
+    struct checksum_sum s = {0};
     for (; n >= 64; n -= 64, p += 64) {
-        add_word(&s, p);
-        add_word(&s, p + 8);
-        add_word(&s, p + 16);
-        add_word(&s, p + 24);
-        add_word(&s, p + 32);
-        add_word(&s, p + 40);
-        add_word(&s, p + 48);
-        add_word(&s, p + 56);
+        checksum_add_word(&s, p);
+        checksum_add_word(&s, p + 8);
+        checksum_add_word(&s, p + 16);
+        checksum_add_word(&s, p + 24);
+        checksum_add_word(&s, p + 32);
+        checksum_add_word(&s, p + 40);
+        checksum_add_word(&s, p + 48);
+        checksum_add_word(&s, p + 56);
     }
     for (; n >= 8; n -= 8, p += 8)
-        add_word(&s, p);
-    return halves(&s) + load_rest(p, n);
+        checksum_add_word(&s, p);
+    return checksum_halves(&s) + load_rest(p, n);
 }
 
+/* Each half is added to the other: the upper one then holds their sum, with the carry added at its end. */
 static uint16_t fold(uint64_t sum)
 {
-    sum = (sum & 0xffffffffu) + (sum >> 32);
-    sum = (sum & 0xffffffffu) + (sum >> 32);
-    sum = (sum & 0xffffu) + (sum >> 16);
-    sum = (sum & 0xffffu) + (sum >> 16);
-    return (uint16_t)sum;
+    sum += sum << 32 | sum >> 32;
+    uint32_t half = (uint32_t)(sum >> 32);
+    half += half << 16 | half >> 16;
+    return (uint16_t)(half >> 16);
 }
 
 static uint16_t swap(uint16_t v)
@@ -111,12 +92,12 @@ void checksum_add_pseudo(struct checksum *c, const struct ipaddr *src, const str
                          uint32_t len)
 {
     /* The mapped form of an IPv4 address adds 0xffff to its four bytes, which is nothing in one's complement. */
-    struct sum s = {0};
-    add_word(&s, src->b);
-    add_word(&s, src->b + 8);
-    add_word(&s, dst->b);
-    add_word(&s, dst->b + 8);
-    c->sum += halves(&s);
+    struct checksum_sum s = {0};
+    checksum_add_word(&s, src->b);
+    checksum_add_word(&s, src->b + 8);
+    checksum_add_word(&s, dst->b);
+    checksum_add_word(&s, dst->b + 8);
+    c->sum += checksum_halves(&s);
     /* Both are below 2^17, and their sum below 2^18. */
     uint32_t rest = (len >> 16) + (len & 0xffffu) + proto;
     checksum_add_u16(c, (uint16_t)((rest >> 16) + (rest & 0xffffu)));

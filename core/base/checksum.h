@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct ipaddr;
 
@@ -31,9 +32,38 @@ void checksum_add_u16(struct checksum *c, uint16_t v);
 void checksum_add_pseudo(struct checksum *c, const struct ipaddr *src, const struct ipaddr *dst, uint8_t proto,
                          uint32_t len);
 
+/* A sum of 64-bit words. */
+struct checksum_sum {
+    uint64_t low;
+    uint64_t carries; /* out of `low` */
+};
+
+static inline void checksum_add_word(struct checksum_sum *s, const uint8_t *p)
+{
+    uint64_t w;
+    memcpy(&w, p, 8);
+    s->low += w;
+    s->carries += s->low < w;
+}
+
+/* The same as one of 32-bit words, which leaves room for 2^30 of its kind. */
+static inline uint64_t checksum_halves(const struct checksum_sum *s)
+{
+    return (s->low >> 32) + (s->low & 0xffffffffu) + s->carries;
+}
+
 /* The sum of the words of `n` bytes as they lie in memory, followed by a zero byte if `n` is odd: for who folds it
  * without asking for the order of bytes (RFC 1071 2 (B)). Below 2^56, so that some may be added. */
 uint64_t checksum_words(const void *data, size_t n);
+
+/* The same for a small constant `n`, a multiple of 8. */
+static inline uint64_t checksum_words_of(const uint8_t *p, size_t n)
+{
+    struct checksum_sum s = {0};
+    for (; n > 0; n -= 8, p += 8)
+        checksum_add_word(&s, p);
+    return checksum_halves(&s);
+}
 
 /* The folded sum, NOT complemented, in the order in which it is stored by be16_store(). */
 uint16_t checksum_fold(const struct checksum *c);

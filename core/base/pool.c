@@ -80,13 +80,6 @@ void pool_give(struct pool *pool, uint32_t i)
     pool->used--;
 }
 
-bool pool_is_taken(const struct pool *pool, uint32_t i)
-{
-    if (i == 0 || i > pool->count)
-        return false;
-    return (pool->free_slot[(i - 1) / 64] & bit(i - 1)) == 0;
-}
-
 uint32_t pool_highest(const struct pool *pool)
 {
     if (pool->used == 0)

@@ -47,7 +47,10 @@ static inline void *pool_at(const struct pool *pool, uint32_t i)
     return pool->slots + (size_t)(i - 1) * pool->stride;
 }
 
-bool pool_is_taken(const struct pool *pool, uint32_t i);
+static inline bool pool_is_taken(const struct pool *pool, uint32_t i)
+{
+    return i != 0 && i <= pool->count && (pool->free_slot[(i - 1) / 64] >> (i - 1) % 64 & 1) == 0;
+}
 
 /* The highest taken slot, or 0. */
 uint32_t pool_highest(const struct pool *pool);

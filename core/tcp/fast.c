@@ -18,20 +18,24 @@
 #define TROUBLE                                                                                                    \
     (FLOW_UP_DEAD | FLOW_FIN_SENT | FLOW_RECOVERY | FLOW_LOSS | FLOW_PROBED | FLOW_PROBE_AGAIN | FLOW_RCV_FIN)
 
-/* The flow of the segment: mostly that of the last one. */
-static inline struct flow *look_up(struct tcp_engine *e, const struct tcp_in *in)
+/* Not that of the last segment: out of line, for the tuple on the stack costs every segment a check of it. */
+__attribute__((noinline)) static struct flow *look_up(struct tcp_engine *e, const struct tcp_in *in)
 {
-    uint16_t src_port = be16_load(in->seg.at), dst_port = be16_load(in->seg.at + 2);
-    if (e->found != 0) {
-        struct flow *f = flow_at(e, e->found);
-        if (flow_is(f, &in->src, &in->dst, src_port, dst_port))
-            return f;
-    }
-    const struct tcp_tuple tuple = {.src = in->src, .dst = in->dst, .src_port = src_port, .dst_port = dst_port};
+    const struct tcp_tuple tuple = {
+        .src = in->src, .dst = in->dst, .src_port = be16_load(in->seg.at), .dst_port = be16_load(in->seg.at + 2)};
     struct flow *f = flow_find(e, &tuple);
     if (f != NULL)
         e->found = flow_index(e, f);
     return f;
+}
+
+/* The flow of the segment: segments come in runs of one. */
+static inline struct flow *flow_of(struct tcp_engine *e, const struct tcp_in *in)
+{
+    struct flow *f = flow_at(e, e->found);
+    return e->found != 0 && flow_is(f, &in->src, &in->dst, be16_load(in->seg.at), be16_load(in->seg.at + 2))
+               ? f
+               : look_up(e, in);
 }
 
 /* Take the segment if it is the one that its flow expects. */
@@ -41,7 +45,7 @@ static inline bool predicted(struct tcp_engine *e, const struct tcp_in *in)
     if (in->seg.left < HEADER || (be16_load(h + 12) & ~(uint32_t)TCP_PSH) != (HEADER / 4 << 12 | TCP_ACK) ||
         be32_load(h + 20) != NOP_NOP_TS || e->cfg.unpredicted)
         return false;
-    struct flow *f = look_up(e, in);
+    struct flow *f = flow_of(e, in);
     if (f == NULL || f->host != in->host || f->state != FLOW_ESTABLISHED ||
         (f->flags & (TROUBLE | FLOW_TS)) != FLOW_TS || f->board != 0 || f->dup_acks != 0 || f->snd_wnd == 0)
         return false;

@@ -107,7 +107,8 @@ struct flow {
     uint8_t reo_steps : 4; /* quarters of a round trip that reordering may take (RFC 8985 6.2 step 4); 0 as 1 */
     uint8_t reo_keep : 4;  /* recoveries for which they still hold */
     uint8_t dup_acks;      /* duplicate ACKs in a row */
-    uint8_t gather;        /* 1 + number of the gather slot that holds payload of this turn, or 0 */
+    uint8_t gather : 7;    /* 1 + number of the gather slot that holds payload of this turn, or 0 */
+    uint8_t karn : 1;      /* what was timed was sent again: only the echo of a timestamp tells the round trip */
     uint8_t challenges;    /* challenge ACKs it may still send now (RFC 5961 7) */
     uint8_t quick;         /* ACKs that still leave at once, at the beginning of a flow */
     uint16_t host;         /* workstation number */

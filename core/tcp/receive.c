@@ -212,7 +212,7 @@ static bool gather_add(struct tcp_engine *e, struct flow *f, const uint8_t *payl
         e->gathers++;
         g->count = 0;
         g->bytes = 0;
-        f->gather = (uint8_t)(k + 1);
+        f->gather = (k + 1) & 127u;
     }
     g->iov[g->count++] = (struct iovec){.iov_base = (void *)(uintptr_t)payload, .iov_len = len};
     g->bytes += len;

@@ -46,6 +46,7 @@ static void enter(struct tcp_engine *e, struct flow *f)
 {
     struct board *b = board_take(e, f);
     f->flags |= FLOW_RECOVERY;
+    f->karn = 1;
     /* The timer starts anew with what is sent again, and is no probe timer any more (RFC 8985 7.2). */
     f->flags &= ~(uint32_t)(FLOW_RTT_TIMED | FLOW_RTO_ARMED | FLOW_TLP_ARMED | FLOW_PROBED | FLOW_PROBE_AGAIN);
     f->recover = f->snd_nxt;

@@ -66,6 +66,7 @@ static void resend_range(struct tcp_engine *e, struct flow *f, uint32_t seq, uin
 {
     bool fin = (f->flags & FLOW_FIN_SENT) && seq + len == f->snd_nxt;
     f->flags &= ~(uint32_t)FLOW_RTT_TIMED; /* Karn: an answer would be ambiguous */
+    f->karn = 1;
     e->counters.retransmits++;
     uint32_t bytes = fin ? len - 1 : len;
     emit_data(e, f, seq, bytes, fin, bytes > 0 && seq + len == f->snd_nxt);

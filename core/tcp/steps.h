@@ -42,13 +42,15 @@ static inline void step_sample(const struct tcp_engine *e, struct flow *f, uint3
         if (seq_lt(ack, f->rtt_seq))
             return;
         rtt_sample(f, (uint32_t)e->now - f->rtt_at);
+        f->backoff = 0;
+        f->karn = 0;
         /* A round trip is over. */
         bool limited = (f->flags & FLOW_LIMITED) != 0;
         f->flags &= ~(uint32_t)(FLOW_RTT_TIMED | FLOW_LIMITED | FLOW_WAS_LIMITED);
         f->flags |= limited ? FLOW_WAS_LIMITED : 0;
-        f->backoff = 0;
-    } else if ((f->flags & FLOW_TS) && rtt_echo(e, f, tsecr)) {
-        /* After a retransmission only the echoed timestamp tells which copy was answered (RFC 7323 4.1). */
+    } else if (f->karn != 0 && (f->flags & FLOW_TS) && rtt_echo(e, f, tsecr)) {
+        /* After a retransmission only the echoed timestamp tells which copy was answered (RFC 7323 4.1). In peace one
+         * sample a round trip is enough (RFC 6298 3), and our own clock is finer. */
         f->backoff = 0;
     }
 }
