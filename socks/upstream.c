@@ -4,16 +4,16 @@
  *
  * Opening. socket(), connect(), one send() with all that the handshake says, one epoll_ctl(). connect() on a
  * pathname socket either succeeds at once or says EAGAIN because the listener's backlog is full; then the request
- * waits in a short queue, in order, and is tried again every few milliseconds. When the queue is full too the flow
- * is refused with -EAGAIN, and the workstation's repeated SYN is the next try.
+ * waits (backlog.h) and is tried again every few milliseconds. So does one whose identity is new to Tor, until the
+ * budget (budget.h) allows it. When there is no room to wait either, the flow is refused with -EAGAIN, and the
+ * workstation's repeated SYN is the next try.
  *
  *     FREE --open--> WAITING --answer--> OPEN --release--> FREE
  *       |             ^   |                                 ^
  *       +--> QUEUED --+   +----refused, broken, released----+
  *              +----------refused, released-----------------+
  *
- * While the upstream is held nothing is connected, and every request waits in that queue. It is then no queue of a few
- * milliseconds, so those in it whose flow is gone make room for others.
+ * While the upstream is held nothing is connected, and every request waits.
  *
  * Events. Each socket is put into one inner epoll, edge-triggered, for reading and writing, and never touched with
  * epoll_ctl() again. An event carries index and generation of its flow: one that was fetched before its flow ended
@@ -45,6 +45,7 @@
 #include <unistd.h>
 
 #include "socks/backlog.h"
+#include "socks/budget.h"
 #include "socks/directory.h"
 #include "socks/endings.h"
 #include "socks/room.h"
@@ -77,11 +78,15 @@ struct stream {
         key; /* the first digits of the credential, as a number: the upper half of isolation_credential_key() */
     uint32_t key_low;
     struct socks_room room;
-    struct socks_reply reply;
+    union {
+        struct socks_reply reply; /* while WAITING */
+        uint16_t waiting;         /* while QUEUED: its number in the backlog */
+    };
     uint8_t state;   /* enum stream_state */
     uint8_t verdict; /* enum verdict */
-    bool ended;      /* an event said that the far end closed */
-    bool dry;        /* the last read emptied the socket, and no event came since */
+    bool ended : 1;  /* an event said that the far end closed */
+    bool dry : 1;    /* the last read emptied the socket, and no event came since */
+    bool fresh : 1;  /* its answer is the first one of its identity */
 };
 static_assert(sizeof(struct stream) <= 36, "a stream costs an idle flow at most 36 bytes");
 
@@ -92,12 +97,14 @@ struct socks_upstream {
     struct tcp_engine *engine;
     struct stream *streams; /* config.max_flows + 1; [0] is not used */
     struct socks_backlog *backlog;
+    struct socks_budget *budget;
     struct socks_endings *endings; /* NULL without config.end_wait */
-    uint64_t retry_at;             /* microseconds; of meaning while the backlog is not empty */
+    uint64_t retry_at;             /* microseconds; of meaning while somebody waits */
     uint64_t now;                  /* microseconds, as dispatch() was last told */
     uint32_t capacity;             /* SO_SNDBUF as the kernel keeps it, bytes */
     int epoll;
     bool held;        /* nothing is connected for now */
+    bool full;        /* the listener's backlog was full at the last try */
     unsigned fetched; /* events[] holds so many that are not dispatched yet */
     unsigned watched; /* bits of socks_upstream_watch() that were found readable and not reported yet */
     struct epoll_event events[EVENTS_AT_ONCE];
@@ -113,9 +120,22 @@ static struct stream *stream_find(const struct socks_upstream *up, struct tcp_fl
     return s->state != STREAM_FREE && s->generation == id.generation ? s : NULL;
 }
 
+/* The budget hears of the first answer of an identity, and whoever waits for it may go on. */
+static void stream_settle(struct socks_upstream *up, struct stream *s, bool good)
+{
+    if (!s->fresh)
+        return;
+    s->fresh = false;
+    socks_budget_answered(up->budget, s->key, good);
+    up->retry_at = up->full ? up->retry_at : 0;
+}
+
 /* Let go of a stream in any state, and tell the owner of the target. */
 static void stream_end(struct socks_upstream *up, struct stream *s)
 {
+    if (s->state == STREAM_QUEUED && s->waiting != 0)
+        socks_backlog_remove(up->backlog, s->waiting);
+    stream_settle(up, s, false);
     /* syscalls gateway: close */
     if (s->fd >= 0)
         close(s->fd);
@@ -207,28 +227,37 @@ static int stream_connect(struct socks_upstream *up, struct stream *s, struct tc
     return 0;
 }
 
-/* Forget the requests of flows that are gone. */
-static void forget_the_gone(struct socks_upstream *up)
+/* Let the request wait. 0 or -EAGAIN. */
+static int stream_wait(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, uint32_t station,
+                       bool fresh, const uint8_t *request, size_t len, uint64_t now)
 {
-    struct socks_backlog *backlog = up->backlog;
-    for (uint32_t n = backlog->count; n > 0; n--) {
-        struct socks_waiting w = *socks_backlog_first(backlog);
-        socks_backlog_pop(backlog);
-        if (stream_find(up, w.id) != NULL)
-            socks_backlog_put(backlog, w.id, w.request, w.len);
+    const struct socks_waiting w = {
+        .id = id, .identity = s->key, .station = station, .len = (uint16_t)len, .fresh = fresh};
+    uint64_t at = now + RETRY_AFTER;
+    s->state = STREAM_QUEUED;
+    int number = socks_backlog_put(up->backlog, &w, request);
+    if (number < 0)
+        return number;
+    s->waiting = (uint16_t)number;
+    if (up->backlog->count == 1) {
+        if (!up->full)
+            socks_budget_next(up->budget, now, &at);
+        up->retry_at = at;
     }
+    return 0;
 }
 
-/* Let the request wait. 0 or -EAGAIN. */
-static int stream_wait(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, const uint8_t *request,
-                       size_t len, uint64_t now)
+/* Ask for the circuit of a new identity, or use the one there is. */
+static int stream_go(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, uint32_t station,
+                     bool fresh, const uint8_t *request, size_t len, uint64_t now)
 {
-    if (up->backlog->count == 0)
-        up->retry_at = now + RETRY_AFTER;
-    s->state = STREAM_QUEUED;
-    if (up->held && up->backlog->count == SOCKS_BACKLOG_MAX)
-        forget_the_gone(up);
-    return socks_backlog_put(up->backlog, id, request, len);
+    int err = stream_connect(up, s, id, request, len);
+    up->full = err == -EAGAIN;
+    if (err == 0 && fresh) {
+        socks_budget_grant(up->budget, station, s->key, now);
+        s->fresh = true;
+    }
+    return err;
 }
 
 /* Ask where the flow goes. 0 or the target's refusal: -EACCES if it was counted here. */
@@ -240,6 +269,7 @@ static int choose_target(struct socks_upstream *up, struct tcp_flow_id id, const
     target->port = tuple->dst_port;
     target->isolation = up->config.isolation;
     target->workstation = host;
+    target->station = host;
     target->nym = 0;
     target->tag = 0;
     target->why = DROP_TCP_REFUSED;
@@ -282,6 +312,15 @@ static ssize_t build_request(const struct socks_upstream *up, const struct tcp_t
     return socks_request_write(&request, out, size);
 }
 
+/* Those who wait already come first: all of them while nobody gets through, and a workstation's own if it is the budget
+ * that they wait for. */
+static bool must_wait(struct socks_upstream *up, uint32_t station, bool fresh, uint64_t now)
+{
+    if (up->held || (up->full && up->backlog->count > 0))
+        return true;
+    return fresh && (socks_backlog_has(up->backlog, station) || !socks_budget_allows(up->budget, station, now));
+}
+
 int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
                         uint32_t host, uint64_t now)
 {
@@ -309,10 +348,12 @@ int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const 
         uint64_t key = isolation_credential_key(credential.password);
         s->key = (uint32_t)(key >> 32);
         s->key_low = (uint32_t)key;
-        /* Those who wait already come first. */
-        err = up->held || up->backlog->count > 0 ? -EAGAIN : stream_connect(up, s, id, request, (size_t)len);
+        bool fresh = !socks_budget_is_off(up->budget) && !socks_budget_knows(up->budget, s->key, now);
+        err = must_wait(up, target.station, fresh, now)
+                  ? -EAGAIN
+                  : stream_go(up, s, id, target.station, fresh, request, (size_t)len, now);
         if (err == -EAGAIN)
-            err = stream_wait(up, s, id, request, (size_t)len, now);
+            err = stream_wait(up, s, id, target.station, fresh, request, (size_t)len, now);
     }
     if (err != 0) {
         up->counters.local++;
@@ -321,27 +362,51 @@ int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const 
     return err;
 }
 
-static void retry_connects(struct socks_upstream *up, uint64_t now)
+/* Let go on whose turn it is. 0; -EAGAIN if nobody can go on now; -EBUSY if only this one cannot. */
+static int poll_first(struct socks_upstream *up, const struct socks_waiting *w, uint64_t now)
 {
-    if (up->held || up->backlog->count == 0 || now < up->retry_at)
-        return;
-    up->retry_at = now + RETRY_AFTER;
-    for (const struct socks_waiting *w; (w = socks_backlog_first(up->backlog)) != NULL;) {
-        struct tcp_flow_id id = w->id;
-        struct stream *s = stream_find(up, id);
-        int err = s != NULL ? stream_connect(up, s, id, w->request, w->len) : -ECANCELED;
-        if (err == -EAGAIN || (err == -ENOBUFS && s->fd < 0))
-            return; /* all who come after it wait too */
-        socks_backlog_pop(up->backlog);
-        if (err == 0) {
-            up->counters.queued++;
-            if (up->config.optimistic)
-                tcp_upstream_writable(up->engine, id, stream_room(up, s), now);
-        } else if (s != NULL) {
-            up->counters.broken++;
-            stream_fail(up, s, id, TCP_REFUSAL_NET, now);
-        }
+    const struct tcp_flow_id id = w->id;
+    const uint16_t number = up->streams[id.index].waiting;
+    struct stream *s = &up->streams[id.index];
+    /* Meanwhile another flow may have made it known. */
+    bool fresh = w->fresh && !socks_budget_knows(up->budget, w->identity, now);
+    if (fresh && !socks_budget_allows(up->budget, w->station, now))
+        return -EBUSY;
+    s->reply = (struct socks_reply){0};
+    int err = stream_go(up, s, id, w->station, fresh, w->request, w->len, now);
+    if (err == -EAGAIN || (err == -ENOBUFS && s->fd < 0)) {
+        s->waiting = number;
+        return -EAGAIN;
     }
+    socks_backlog_pop(up->backlog);
+    if (err == 0) {
+        up->counters.queued++;
+        if (up->config.optimistic)
+            tcp_upstream_writable(up->engine, id, stream_room(up, s), now);
+    } else {
+        up->counters.broken++;
+        stream_fail(up, s, id, TCP_REFUSAL_NET, now);
+    }
+    return 0;
+}
+
+static void retry_waiting(struct socks_upstream *up, uint64_t now)
+{
+    struct socks_backlog *backlog = up->backlog;
+    if (up->held || backlog->count == 0 || now < up->retry_at)
+        return;
+    /* Until everybody has had a turn that he could not use. */
+    for (uint32_t idle = 0; backlog->count > 0 && idle < backlog->queues;) {
+        int err = poll_first(up, socks_backlog_first(backlog), now);
+        if (err == -EAGAIN)
+            break;
+        if (err == -EBUSY)
+            socks_backlog_skip(backlog);
+        idle = err == -EBUSY ? idle + 1 : 0;
+    }
+    up->retry_at = now + RETRY_AFTER;
+    if (!up->full)
+        socks_budget_next(up->budget, now, &up->retry_at);
 }
 
 /* --- endings --- */
@@ -396,7 +461,7 @@ static void end_waits(struct socks_upstream *up, uint64_t now)
 
 void socks_upstream_poll(struct socks_upstream *up, uint64_t now)
 {
-    retry_connects(up, now);
+    retry_waiting(up, now);
     end_waits(up, now);
 }
 
@@ -425,6 +490,7 @@ static void stream_answered(struct socks_upstream *up, struct stream *s, struct 
 {
     uint8_t code = s->reply.code;
     up->counters.by_code[socks_code_index(code)]++;
+    stream_settle(up, s, code == SOCKS_SUCCEEDED);
     if (up->config.answered != NULL)
         up->config.answered(up->config.ctx, s->tag, code);
     if (code != SOCKS_SUCCEEDED) {
@@ -661,6 +727,9 @@ int socks_upstream_new(struct socks_upstream **out, const struct socks_upstream_
         up->endings = calloc(1, sizeof(*up->endings));
     if (up->streams == NULL || up->backlog == NULL || (config->end_wait > 0 && up->endings == NULL))
         goto fail;
+    err = socks_budget_new(&up->budget, &config->budget);
+    if (err != 0)
+        goto fail;
     err = measure_capacity(up);
     if (err < 0)
         goto fail;
@@ -694,9 +763,20 @@ void socks_upstream_free(struct socks_upstream *up)
     if (up->epoll >= 0)
         close(up->epoll);
     free(up->endings);
+    socks_budget_free(up->budget);
     free(up->backlog);
     free(up->streams);
     free(up);
+}
+
+struct socks_budget *socks_upstream_budget(const struct socks_upstream *up)
+{
+    return up->budget;
+}
+
+uint32_t socks_upstream_waiting(const struct socks_upstream *up)
+{
+    return up->backlog->count;
 }
 
 const struct socks_counters *socks_upstream_counters(const struct socks_upstream *up)

@@ -16,6 +16,7 @@
 
 #include "base/drop.h"
 #include "base/ipaddr.h"
+#include "socks/budget.h"
 #include "socks/handshake.h"
 #include "socks/isolation.h"
 #include "tcp/engine.h"
@@ -28,6 +29,7 @@ struct socks_target {
     uint16_t port;                 /* preset: the flow's destination port, host order */
     unsigned isolation;            /* set of enum isolation_field; preset: the configured policy */
     uint64_t workstation;          /* number that never names two workstations; preset: the engine's host number */
+    uint32_t station;              /* whose turn it is to wait; preset: the engine's host number */
     uint64_t nym;                  /* counts requests for a new identity; preset: 0 */
     uint32_t tag;                  /* given to done() when the flow is let go of; preset: 0 */
     enum drop why;                 /* the reason to count when refused; preset: DROP_TCP_REFUSED */
@@ -42,8 +44,9 @@ struct socks_upstream_config {
     uint32_t isolation_lifetime; /* seconds after which an identity is a new one, 0: never */
     uint32_t
         end_wait; /* microseconds that the end of a stream waits for socks_upstream_judge(); 0: nobody can judge */
-    uint8_t secret[16];  /* random, for the credentials */
-    struct drops *drops; /* where refusals by target() are counted, or NULL; outlives the upstream */
+    struct socks_budget_config budget; /* of new identities; all zeros: not metered */
+    uint8_t secret[16];                /* random, for the credentials */
+    struct drops *drops;               /* where refusals by target() are counted, or NULL; outlives the upstream */
 
     /* Choose the target. 0; -EAGAIN or -ENOBUFS if there is no room now; or another negative errno to refuse the flow,
      * with target->why counted. NULL: every flow goes to its own destination. */
@@ -59,7 +62,8 @@ struct socks_upstream_config {
 
 struct socks_counters {
     uint64_t opened;                    /* connections made, with the request sent */
-    uint64_t queued;                    /* of these, those that had to wait for room in the listener's backlog */
+    uint64_t queued;                    /* of these, those that had to wait: for room in the listener's backlog, for
+                                         * the budget, or for Tor */
     uint64_t connected;                 /* answered with success */
     uint64_t refused;                   /* answered with a code other than success */
     uint64_t broken;                    /* ended, or spoke nonsense, before the answer was complete */
@@ -103,7 +107,7 @@ int socks_upstream_wait(struct socks_upstream *up, int timeout, unsigned *watche
  * is broken. */
 int socks_upstream_dispatch(struct socks_upstream *up, unsigned max_events, uint64_t now);
 
-/* Hold back every request from now on, or no longer. Flows that open meanwhile wait, SOCKS_BACKLOG_MAX of them at most
+/* Hold back every request from now on, or no longer. Flows that open meanwhile wait, as many as backlog.h has room for
  * (open() says -EAGAIN to more). When they may go on, the next socks_upstream_poll() lets them. */
 void socks_upstream_hold(struct socks_upstream *up, bool hold);
 
@@ -114,6 +118,7 @@ bool socks_upstream_judge(struct socks_upstream *up, uint64_t key, bool clean, u
 
 /* Try again to connect what had to wait (the listener's backlog was full), and end waits for a judgement, if it is
  * time. */
+/* Try again to connect what had to wait, if it is time. */
 void socks_upstream_poll(struct socks_upstream *up, uint64_t now);
 
 /* When to call socks_upstream_poll() next, in *at (microseconds); false if nothing waits. */
@@ -127,6 +132,12 @@ ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, c
                              size_t *room);
 ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count);
 void socks_upstream_release(struct socks_upstream *up, struct tcp_flow_id id, enum tcp_release how);
+
+/* The budget of new identities, the upstream's own: for what else asks Tor for circuits, and for looking at. */
+struct socks_budget *socks_upstream_budget(const struct socks_upstream *up);
+
+/* Flows that wait to be connected. */
+uint32_t socks_upstream_waiting(const struct socks_upstream *up);
 
 const struct socks_counters *socks_upstream_counters(const struct socks_upstream *up);
 

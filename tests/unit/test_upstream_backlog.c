@@ -86,7 +86,7 @@ static void no_more_flows_wait_than_there_is_room_for(void **state)
     while ((err = open_flow(n)) == 0)
         n++;
     assert_int_equal(err, -EAGAIN);
-    assert_in_range(n, 100, 400);
+    assert_int_equal(n, 1 + SOCKS_BACKLOG_SHARE + 1);
     assert_int_equal(socks_upstream_counters(up)->opened, 1);
     assert_int_equal(socks_upstream_counters(up)->local, 1);
     /* All of them get through when the server wakes up. */
@@ -132,18 +132,129 @@ static void who_is_held_and_goes_makes_room(void **state)
     (void)state;
     rig_start();
     socks_upstream_hold(up, true);
-    for (; i <= SOCKS_BACKLOG_MAX; i++)
+    for (; i <= SOCKS_BACKLOG_SHARE; i++)
         assert_int_equal(open_flow(i), 0);
     assert_int_equal(open_flow(i), -EAGAIN);
     socks_upstream_release(up, flow(7), TCP_RELEASE_ABORT);
     assert_int_equal(open_flow(i), 0);
     assert_int_equal(open_flow(i + 1), -EAGAIN);
     socks_upstream_hold(up, false);
-    for (unsigned n = 0; n < SOCKS_BACKLOG_MAX; n++) {
+    for (unsigned n = 0; n < SOCKS_BACKLOG_SHARE; n++) {
         socks_upstream_poll(up, clock_now + 10000u * n);
         close(server_take());
     }
-    assert_int_equal(socks_upstream_counters(up)->opened, SOCKS_BACKLOG_MAX);
+    assert_int_equal(socks_upstream_counters(up)->opened, SOCKS_BACKLOG_SHARE);
+}
+
+static int open_from(uint32_t workstation, uint32_t index)
+{
+    struct tcp_tuple tuple = tuple_of((uint16_t)(40000 + index));
+    return socks_upstream_open(up, flow(index), &tuple, workstation, clock_now);
+}
+
+/* Poll when it is due, until the clock has gone on by `us`. */
+static void poll_for(uint64_t us)
+{
+    uint64_t at, end = clock_now + us;
+    while (socks_upstream_next(up, &at) && at <= end) {
+        clock_now = at > clock_now ? at : clock_now;
+        socks_upstream_poll(up, clock_now);
+    }
+    clock_now = end;
+}
+
+static void new_identities_keep_the_pace_of_the_budget(void **state)
+{
+    (void)state;
+    config.budget = (struct socks_budget_config){.rate = 10, .burst = 4, .stations = 8};
+    rig_start();
+    for (uint32_t i = 1; i <= 20; i++)
+        assert_int_equal(open_flow(i), 0);
+    assert_int_equal(socks_upstream_counters(up)->opened, 3); /* the fourth is left for others */
+    assert_int_equal(socks_upstream_waiting(up), 17);
+    poll_for(1000000);
+    assert_in_range(socks_upstream_counters(up)->opened, 12, 14);
+    poll_for(1000000);
+    assert_int_equal(socks_upstream_counters(up)->opened, 20);
+    assert_int_equal(socks_upstream_waiting(up), 0);
+    assert_int_equal(told_count, 0);
+}
+
+static void who_comes_second_does_not_wait_behind_three_hundred(void **state)
+{
+    (void)state;
+    server_end();
+    server_listen(1024);
+    config.budget = (struct socks_budget_config){.rate = 10, .burst = 40, .stations = 8};
+    rig_start();
+    for (uint32_t i = 1; i <= 300; i++)
+        assert_int_equal(open_from(3, i), 0);
+    uint64_t before = socks_upstream_counters(up)->opened;
+    assert_int_equal(before, SOCKS_BUDGET_PENDING_SHARE);
+    assert_int_equal(open_from(4, 301), 0);
+    assert_int_equal(socks_upstream_counters(up)->opened, before + 1);
+    assert_int_equal(socks_upstream_waiting(up), 300 - before);
+    /* Afterwards the two have turns. */
+    for (uint32_t i = 302; i <= 340; i++)
+        assert_int_equal(open_from(4, i), 0);
+    poll_for(60000000);
+    assert_int_equal(socks_upstream_waiting(up), 0);
+    assert_int_equal(socks_upstream_counters(up)->opened, 340);
+}
+
+static void an_identity_that_has_a_circuit_does_not_wait(void **state)
+{
+    (void)state;
+    config.budget = (struct socks_budget_config){.rate = 1, .burst = 1, .stations = 8};
+    rig_start();
+    assert_int_equal(open_flow(1), 0);
+    int first = server_take();
+    SAY(first, ANSWER_SHORT);
+    dispatch();
+    assert_int_equal(open_flow(2), 0); /* a new one waits */
+    assert_int_equal(socks_upstream_waiting(up), 1);
+    struct tcp_tuple same = tuple_of(40001);
+    assert_int_equal(socks_upstream_open(up, flow(3), &same, 3, clock_now), 0);
+    assert_int_equal(socks_upstream_waiting(up), 1);
+    assert_int_equal(socks_upstream_counters(up)->opened, 2);
+    int second = server_take();
+    close(first);
+    close(second);
+}
+
+static void two_that_wait_for_one_identity_cost_one(void **state)
+{
+    (void)state;
+    config.budget = (struct socks_budget_config){.rate = 1, .burst = 1, .stations = 8};
+    rig_start();
+    assert_int_equal(open_flow(1), 0);
+    struct tcp_tuple same = tuple_of(40002);
+    for (uint32_t i = 2; i <= 5; i++)
+        assert_int_equal(socks_upstream_open(up, flow(i), &same, 3, clock_now), 0);
+    assert_int_equal(socks_upstream_waiting(up), 4);
+    poll_for(1100000);
+    assert_int_equal(socks_upstream_waiting(up), 0);
+    struct socks_budget_state budget;
+    socks_budget_look(socks_upstream_budget(up), clock_now, &budget);
+    assert_int_equal(budget.granted, 2);
+}
+
+static void an_answer_lets_the_next_one_go(void **state)
+{
+    (void)state;
+    config.budget = (struct socks_budget_config){.rate = 1000, .burst = 1000, .stations = 8};
+    rig_start();
+    for (uint32_t i = 1; i <= SOCKS_BUDGET_PENDING_SHARE + 1; i++)
+        assert_int_equal(open_flow(i), 0);
+    assert_int_equal(socks_upstream_waiting(up), 1);
+    socks_upstream_poll(up, clock_now);
+    assert_int_equal(socks_upstream_waiting(up), 1);
+    int fd = server_take();
+    SAY(fd, ANSWER_SHORT);
+    dispatch();
+    socks_upstream_poll(up, clock_now);
+    assert_int_equal(socks_upstream_waiting(up), 0);
+    close(fd);
 }
 
 static void who_waits_for_a_listener_that_goes_away_fails(void **state)
@@ -173,6 +284,11 @@ int main(void)
         UPSTREAM_TEST(no_more_flows_wait_than_there_is_room_for),
         UPSTREAM_TEST(who_is_held_waits_until_it_may_go_on),
         UPSTREAM_TEST(who_is_held_and_goes_makes_room),
+        UPSTREAM_TEST(new_identities_keep_the_pace_of_the_budget),
+        UPSTREAM_TEST(who_comes_second_does_not_wait_behind_three_hundred),
+        UPSTREAM_TEST(an_identity_that_has_a_circuit_does_not_wait),
+        UPSTREAM_TEST(two_that_wait_for_one_identity_cost_one),
+        UPSTREAM_TEST(an_answer_lets_the_next_one_go),
         UPSTREAM_TEST(who_waits_for_a_listener_that_goes_away_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
