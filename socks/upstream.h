@@ -116,9 +116,7 @@ void socks_upstream_hold(struct socks_upstream *up, bool hold);
  * config.end_wait is 0. */
 bool socks_upstream_judge(struct socks_upstream *up, uint64_t key, bool clean, uint64_t now);
 
-/* Try again to connect what had to wait (the listener's backlog was full), and end waits for a judgement, if it is
- * time. */
-/* Try again to connect what had to wait, if it is time. */
+/* Try again to connect what had to wait, and end waits for a judgement, if it is time. */
 void socks_upstream_poll(struct socks_upstream *up, uint64_t now);
 
 /* When to call socks_upstream_poll() next, in *at (microseconds); false if nothing waits. */

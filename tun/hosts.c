@@ -300,6 +300,12 @@ bool hosts_may_be_told(struct hosts *hosts, uint32_t number, uint64_t now)
     return true;
 }
 
+uint32_t hosts_find(const struct hosts *hosts, const struct ipaddr *addr)
+{
+    const struct host *host = find(hosts, addr);
+    return host != NULL ? number_of(hosts, host) : UINT32_MAX;
+}
+
 const struct host *hosts_at(const struct hosts *hosts, uint32_t number)
 {
     if (number >= hosts->max_hosts || hosts->host[number].serial == 0)

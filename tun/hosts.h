@@ -112,6 +112,9 @@ bool hosts_is_bound(const struct hosts *hosts, const struct ipaddr *addr, const 
  * second, 100 at once (RFC 1812 4.3.2.8, 4443 2.4 f). */
 bool hosts_may_be_told(struct hosts *hosts, uint32_t number, uint64_t now);
 
+/* The number of the binding of `addr`, or UINT32_MAX. */
+uint32_t hosts_find(const struct hosts *hosts, const struct ipaddr *addr);
+
 /* The binding with this number, or NULL if there is none. Good until the next hosts_bind(). */
 const struct host *hosts_at(const struct hosts *hosts, uint32_t number);
 

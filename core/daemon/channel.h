@@ -36,7 +36,7 @@ enum channel_type {
 
 #define CHANNEL_FD 3           /* where a child finds its end */
 #define CHANNEL_GROUPS_MAX 2u  /* supplementary groups of a child */
-#define CHANNEL_BODY_MAX 2048u /* bytes of the longest body */
+#define CHANNEL_BODY_MAX 4096u /* bytes of the longest body */
 
 /* Who a child becomes. */
 struct channel_identity {
@@ -64,7 +64,10 @@ struct channel_gateway_config {
     uint8_t mac[6];
     unsigned offload; /* enum device_offload, or'ed: what the TAP does */
     unsigned isolation;
+    struct isolation_rules isolation_rules;
     uint32_t isolation_lifetime;
+    uint32_t identity_rate; /* 0: no limit */
+    uint32_t identity_burst;
     struct ipnet virtual_net;
     struct ipnet virtual_net6;
     uint32_t virtual_ttl;

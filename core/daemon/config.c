@@ -76,6 +76,8 @@ enum key_kind {
     KEY_BOOLEAN,  /* bool */
     KEY_WORD,     /* uint32_t or an enum: one of `words` */
     KEY_POLICY,   /* unsigned: a set of isolation fields */
+    KEY_RULE,     /* struct isolation_rules: may be set several times */
+    KEY_RATE,     /* uint32_t: a number to max, `none` for 0, or `auto` for CONFIG_RATE_AUTO */
     KEY_NETWORK,  /* struct ipnet, IPv4 */
     KEY_NETWORK6, /* the same, IPv6 */
     KEY_RANGE,    /* struct ipaddr[2] */
@@ -129,7 +131,10 @@ static const struct key keys[] = {
     {"tor", "connect_timeout", KEY_NUMBER, FIELD(connect_timeout), .min = 1, .max = 600, .fallback = "120"},
 
     {"isolation", "key", KEY_POLICY, FIELD(isolation), .fallback = "source-port"},
+    {"isolation", "rule", KEY_RULE, FIELD(isolation_rules)},
     {"isolation", "lifetime", KEY_NUMBER, FIELD(isolation_lifetime), .min = 0, .max = 86400, .fallback = "600"},
+    {"isolation", "rate", KEY_RATE, FIELD(identity_rate), .min = 1, .max = 100000, .fallback = "auto"},
+    {"isolation", "burst", KEY_NUMBER, FIELD(identity_burst), .min = 1, .max = 100000, .fallback = "256"},
 
     {"dns", "virtual", KEY_NETWORK, FIELD(virtual_net), .fallback = "10.192.0.0/10"},
     {"dns", "virtual6", KEY_NETWORK6, FIELD(virtual_net6), .none = "none", .fallback = "fd6c:7601:7e2::/64"},
@@ -305,6 +310,22 @@ static const char *add_lease(struct config_leases *leases, const char *text)
     return NULL;
 }
 
+static bool rate_parse(const char *text, const struct key *key, uint32_t *out)
+{
+    static const struct config_word words[] = {{"auto", CONFIG_RATE_AUTO}, {"none", 0}, {NULL, 0}};
+    return config_value_word(text, words, out) ||
+           (config_value_number(text, out) && *out >= key->min && *out <= key->max);
+}
+
+static const char *add_rule(struct isolation_rules *rules, const char *text)
+{
+    if (rules->count == ISOLATION_RULES_MAX)
+        return "there are too many (16)";
+    const char *says = isolation_rule_parse(text, &rules->rule[rules->count]);
+    rules->count += says == NULL;
+    return says;
+}
+
 /* Put another name after those that are there. Returns what is wrong, or NULL. */
 static const char *store_device(const char *text, char (*names)[IFNAMSIZ], size_t count)
 {
@@ -355,6 +376,14 @@ static bool key_store(struct config *config, const struct key *key, const char *
                "workstation, destination-name";
         break;
     }
+    case KEY_RULE:
+        says = add_rule(field, text);
+        break;
+    case KEY_RATE:
+        if (rate_parse(text, key, field))
+            return true;
+        snprintf(want, size, "write auto, none, or a number from %u to %u", key->min, key->max);
+        return false;
     case KEY_NAMES:
         says = config_value_names(text, field, key->size);
         break;

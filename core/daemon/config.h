@@ -16,6 +16,7 @@
 #include "base/ipaddr.h"
 #include "daemon/config_value.h"
 #include "daemon/log.h"
+#include "socks/policy.h"
 #include "tun/dhcp.h"
 
 #define CONFIG_PATH_MAX 192u    /* bytes of a path, its NUL byte included: a line holds no more */
@@ -63,6 +64,9 @@ enum config_answers {
     CONFIG_ANSWERS_RESOLVE, /* the one that a Tor exit finds */
 };
 
+#define CONFIG_RATE_AUTO UINT32_MAX
+#define CONFIG_RATE_EMBEDDED 10u /* what `auto` is with the embedded Tor */
+
 #define CONFIG_LEASES_MAX 64u
 
 /* As many as there are lines. */
@@ -98,8 +102,11 @@ struct config {
     uint32_t connect_timeout;          /* s a stream may take to open */
 
     /* [isolation] */
-    unsigned isolation;          /* set of enum isolation_field */
-    uint32_t isolation_lifetime; /* s after which an identity is a new one, 0: never */
+    unsigned isolation;                     /* set of enum isolation_field */
+    struct isolation_rules isolation_rules; /* and where another one holds */
+    uint32_t isolation_lifetime;            /* s after which an identity is a new one, 0: never */
+    uint32_t identity_rate;  /* new identities per second; 0: no limit, CONFIG_RATE_AUTO: as suits the mode */
+    uint32_t identity_burst; /* and at once */
 
     /* [dns] */
     struct ipnet virtual_net;  /* where virtual addresses are taken from */

@@ -144,6 +144,10 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
         return -ECONNREFUSED;
     }
     target->workstation = workstation->serial;
+    target->station = workstation->station;
+    target->isolation = isolation_rules_fields(&g->config->isolation_rules, &tuple->src, &tuple->dst,
+                                               tuple->dst_port, target->isolation);
+    target->nym = g->nym + g->station_nyms[workstation->station];
     /* The same source port to two places at once: under a policy by source port, still two identities. */
     const unsigned by_destination =
         ISOLATION_DESTINATION_ADDRESS | ISOLATION_DESTINATION_NAME | ISOLATION_DESTINATION_PORT;
@@ -341,12 +345,15 @@ static int init_tables(struct gateway *g)
     if (status == 0)
         status = memory_map(&g->syn_memory, (size_t)g->config->workstations * sizeof(struct bucket));
     if (status == 0)
+        status = memory_map(&g->nym_memory, (size_t)g->config->workstations * sizeof(uint32_t));
+    if (status == 0)
         status = memory_map(&g->port_memory, port_use_size(g->config->flows));
     if (status == 0)
         port_use_init(&g->ports, g->port_memory.at, g->config->flows);
     g->flows = g->flow_memory.at;
     g->host_flows = g->host_memory.at;
     g->host_syns = g->syn_memory.at;
+    g->station_nyms = g->nym_memory.at;
     return status;
 }
 
@@ -362,6 +369,7 @@ static int init_upstream(struct gateway *g)
         .isolation = c->isolation,
         .isolation_lifetime = c->isolation_lifetime,
         .end_wait = c->judged ? END_WAIT : 0,
+        .budget = {.rate = c->identity_rate, .burst = c->identity_burst, .stations = c->workstations},
         .send_buffer = SEND_BUFFER,
         .drops = &g->upstream_drops,
         .target = choose_target,
@@ -442,6 +450,7 @@ static void fini_dns_service(struct gateway *g)
 static void fini_tables(struct gateway *g)
 {
     memory_unmap(&g->port_memory);
+    memory_unmap(&g->nym_memory);
     memory_unmap(&g->syn_memory);
     memory_unmap(&g->host_memory);
     memory_unmap(&g->flow_memory);
@@ -564,6 +573,20 @@ void gateway_streams_ended(struct gateway *g, const struct channel_streams_ended
     g->now = now;
     for (uint32_t i = 0; i < ended->count; i++)
         socks_upstream_judge(g->upstream, ended->key[i], ended->clean[i], now);
+}
+
+int gateway_newnym(struct gateway *g, const struct ipaddr *workstation)
+{
+    if (workstation == NULL) {
+        g->nym++;
+        return 0;
+    }
+    uint32_t number = hosts_find(&g->tun.hosts, workstation);
+    const struct host *host = hosts_at(&g->tun.hosts, number);
+    if (host == NULL)
+        return -ENOENT;
+    g->station_nyms[host->station]++;
+    return 0;
 }
 
 void gateway_stop(struct gateway *g, uint64_t now)

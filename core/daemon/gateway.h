@@ -65,6 +65,9 @@ struct gateway {
     struct bucket *host_syns;   /* the pace of each workstation's new flows */
     bool ready;                 /* Tor is up */
     uint32_t *host_flows;       /* flows of each workstation */
+    uint32_t nym;               /* how often all workstations got new identities */
+    uint32_t *station_nyms;     /* and how often each one, by the number of its station */
+    struct gateway_memory nym_memory;
     struct gateway_memory port_memory;
     struct port_use ports; /* source ports of live flows */
     uint64_t doubled;      /* flows so far whose source port was in use already */
@@ -94,6 +97,10 @@ void gateway_set_ready(struct gateway *g, bool ready);
 
 /* How Tor ended some streams. Between turns; the next one is to come without waiting. */
 void gateway_streams_ended(struct gateway *g, const struct channel_streams_ended *ended, uint64_t now);
+
+/* From now on, new flows are of new identities: those of the workstation that has this address and of all addresses that
+ * are its, or with NULL of every workstation. What is open stays. 0, or -ENOENT if there is no such workstation. */
+int gateway_newnym(struct gateway *g, const struct ipaddr *workstation);
 
 /* Reset every flow: workstations get their RSTs, streams are closed. */
 void gateway_stop(struct gateway *g, uint64_t now);

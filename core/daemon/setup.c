@@ -282,7 +282,12 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     memcpy(out->mac, c->mac, sizeof(out->mac));
     out->offload = w->device.offload;
     out->isolation = c->isolation;
+    out->isolation_rules = c->isolation_rules;
     out->isolation_lifetime = c->isolation_lifetime;
+    out->identity_rate = c->identity_rate;
+    if (c->identity_rate == CONFIG_RATE_AUTO) /* another SOCKS server is not known to mind */
+        out->identity_rate = c->mode == CONFIG_MODE_EMBEDDED ? CONFIG_RATE_EMBEDDED : 0;
+    out->identity_burst = c->identity_burst;
     out->virtual_net = c->virtual_net;
     out->virtual_net6 = c->virtual_net6;
     out->virtual_ttl = c->virtual_ttl;

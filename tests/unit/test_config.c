@@ -117,6 +117,13 @@ static const struct {
      "key",
      {"source-port", "workstation", "destination", "workstation, destination-name"},
      {"none", "source-port,", ",source-port", "source port"}},
+    {"isolation",
+     "rule",
+     {"port 22: workstation, destination-name", "workstation 10.152.152.12 port 6660-6669:workstation",
+      "network 2001:db8::/32: source-address", "port 80 : destination"},
+     {"port 22", "port 22: everything", "host a: workstation", "network 10.0.0.0/33: workstation"}},
+    {"isolation", "rate", {"auto", "none", "1", "100000"}, {"0", "100001", "10/s", "no"}},
+    {"isolation", "burst", {"1", "100000"}, {"0", "100001"}},
     {"isolation", "lifetime", {"0", "86400"}, {"-1", "86401", "10m"}},
     {"dns",
      "virtual",
@@ -234,6 +241,9 @@ static void an_empty_file_gives_the_defaults(void **state)
     assert_string_equal(config.data, "/var/lib/cloister");
     assert_string_equal(config.torrc, "");
     assert_int_equal(config.isolation, ISOLATION_WORKSTATION | ISOLATION_SOURCE_ADDRESS | ISOLATION_SOURCE_PORT);
+    assert_int_equal(config.isolation_rules.count, 0);
+    assert_int_equal(config.identity_rate, CONFIG_RATE_AUTO);
+    assert_int_equal(config.identity_burst, 256);
     assert_int_equal(config.accept, CONFIG_ACCEPT_DEFERRED);
     assert_int_equal(config.half_close_timeout, 60);
     assert_int_equal(config.level, LOG_LEVEL_INFO);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which fields make the identity of which flow: rules by destination and by workstation, and a set for all the rest.
+ *
+ *     rule = port 22: workstation, destination-name
+ *     rule = workstation 10.152.152.12 port 6660-6669: workstation
+ *     rule = network 2001:db8::/32: source-address
+ *
+ * The first rule whose every condition holds decides.
+ */
+#ifndef CLOISTER_SOCKS_POLICY_H
+#define CLOISTER_SOCKS_POLICY_H
+
+#include <stdint.h>
+
+#include "base/ipaddr.h"
+#include "socks/isolation.h"
+
+#define ISOLATION_RULES_MAX 16u
+
+/* A condition that was not given holds for everything. */
+struct isolation_rule {
+    unsigned fields;          /* set of enum isolation_field */
+    uint16_t port[2];         /* destination ports, first and last, host order */
+    struct ipnet network;     /* the destination's address; of a name, its virtual address */
+    struct ipnet workstation; /* the source address */
+};
+
+/* In the order in which they are asked. */
+struct isolation_rules {
+    uint32_t count;
+    struct isolation_rule rule[ISOLATION_RULES_MAX];
+};
+
+/* Read a rule as above. NULL and *out, or a static sentence that says what is wrong. */
+const char *isolation_rule_parse(const char *text, struct isolation_rule *out);
+
+/* The fields for a flow from `src` to `dst` and `dst_port`; `otherwise` if no rule holds. */
+unsigned isolation_rules_fields(const struct isolation_rules *rules, const struct ipaddr *src,
+                                const struct ipaddr *dst, uint16_t dst_port, unsigned otherwise);
+
+#endif
