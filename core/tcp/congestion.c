@@ -19,7 +19,9 @@ static uint32_t beta(uint32_t bytes)
 void congestion_init(struct flow *f)
 {
     uint32_t mss = f->snd_mss;
-    /* RFC 6928 2: min(10 * MSS, max(2 * MSS, 14600)); one segment if the SYN-ACK was sent more than twice. */
+    /* RFC 6928 2: min(10 * MSS, max(2 * MSS, 14600)); one segment if the SYN-ACK was sent more than twice. Linux has ten
+     * whatever their size; up to an MSS of 1460 that is the same. Of jumbo frames ten would be 90 to 650 KB at once, more
+     * than the queue of a link takes from one of many flows, and two of them are 18 to 130 KB already. */
     f->cwnd = f->backoff > 1 ? mss : u32_min(10 * mss, u32_max(2 * mss, 14600));
     f->ssthresh = UINT32_MAX;
     f->cubic_max = 0;

@@ -54,6 +54,7 @@ static uint32_t bucket_count(uint32_t flows)
 /* Most flows never lose anything, so there are fewer scoreboards than flows. */
 static uint32_t board_count(const struct tcp_config *c)
 {
+    static_assert(1024 + POOL_MAX_SLOTS / 16 <= FLOW_BOARD_MAX, "a board's number fits the flow");
     return u32_min(c->max_flows, 1024 + c->max_flows / 16);
 }
 
@@ -198,7 +199,7 @@ void tcp_upstream_readable(struct tcp_engine *e, struct tcp_flow_id id, uint64_t
 {
     engine_clock(e, now);
     struct flow *f = flow_of_id(e, id);
-    if (f == NULL || !(f->flags & FLOW_UP_OPEN) || (f->flags & FLOW_UP_EOF))
+    if (f == NULL || !(f->flags & FLOW_UP_OPEN) || (f->flags & (FLOW_UP_EOF | FLOW_UP_RESET)))
         return;
     f->flags |= FLOW_READABLE;
     flow_list(e, f);

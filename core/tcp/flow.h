@@ -16,7 +16,7 @@
  *                                                      CLOSING   FIN_WAIT_2              LAST_ACK
  *                                                            \      │ FIN                    │ ACK of FIN
  *                                                             v     v                        v
- *                                                            TIME_WAIT ──60 s──> FREE <──────┘
+ *                                                            TIME_WAIT ─125 s──> FREE <──────┘
  *
  *     state         upstream    from the workstation                to the workstation
  *     CONNECTING    opening     repeated SYN ignored                nothing
@@ -92,7 +92,9 @@ enum flow_flag {
     FLOW_UNREACHED = 1 << 30, /* with FLOW_ACTIVE: ICMP said, not for good, that it cannot be reached */
 };
 
-#define FLOW_CHALLENGES 10u /* challenge ACKs a flow may send at once; one more each 100 ms */
+#define FLOW_BOARD_MAX 0x7fffu    /* largest number of a board that fits */
+#define FLOW_RTT_MIN_MAX 0x1ffffu /* 2 s */
+#define FLOW_CHALLENGES 10u       /* challenge ACKs a flow may send at once; one more each 100 ms */
 
 struct flow {
     /* Looked at for every segment. */
@@ -144,7 +146,8 @@ struct flow {
     uint32_t rexmit_nxt;     /* next byte to send again, below lost_edge */
     uint32_t lost_edge;      /* bytes below it and not reported by SACK are lost */
     uint32_t recover;        /* snd_nxt when the loss was noticed */
-    uint32_t board;          /* what is known about losses and repairs, slot number, or 0 */
+    uint32_t board : 15;     /* what is known about losses and repairs, slot number, or 0 */
+    uint32_t rtt_min : 17;   /* the shortest round trip of late, in 16 us; 0 = no sample (RFC 8985 6.1) */
     uint32_t cwnd;           /* bytes */
     uint32_t ssthresh;       /* bytes */
     uint32_t cubic_max;      /* W_max, bytes */

@@ -23,16 +23,18 @@
 #define SND_QUEUE_MIN (16u << 10)            /* bytes that each may have, however many there are */
 #define RTO_INITIAL 1000u                    /* ms (RFC 6298 2.1) */
 #define RTO_AFTER_LOSS 3000u                 /* ms, when the SYN-ACK was lost and gave no sample (RFC 6298 5.7) */
-#define RTO_SLACK 200u       /* ms added to SRTT at least: a receiver may wait so long with its ACK */
-#define RTO_MAX 60000u       /* ms (RFC 6298 2.5) */
-#define DATA_RETRIES 15u     /* timeouts in a row before a flow is given up; past R2 of 100 s */
-#define SYN_RETRIES 5u       /* SYN-ACKs sent again: 1+2+4+8+16+32 s in all */
-#define OPEN_RETRIES 7u      /* SYNs of ours: 1+2+4+8+16+32+60+60 s, past R2 of 3 minutes (RFC 1122 4.2.3.5) */
-#define QUICK_ACKS 16u       /* ACKs not delayed, until the first data of ours */
-#define DELAYED_ACK 40u      /* ms */
-#define TIME_WAIT_MS 60000u  /* 2 MSL, with Linux's MSL */
-#define FIN_WAIT_2_MS 60000u /* silence allowed in FIN_WAIT_2 */
-#define MEMORY_RETRY 20u     /* ms until a flow that found no chunk looks again */
+#define RTO_SLACK 200u   /* ms added to SRTT at least: a receiver may wait so long with its ACK */
+#define RTO_MAX 60000u   /* ms (RFC 6298 2.5) */
+#define DATA_RETRIES 15u /* timeouts in a row before a flow is given up; past R2 of 100 s */
+#define SYN_RETRIES 5u   /* SYN-ACKs sent again: 1+2+4+8+16+32 s in all */
+#define OPEN_RETRIES 7u  /* SYNs of ours: 1+2+4+8+16+32+60+60 s, past R2 of 3 minutes (RFC 1122 4.2.3.5) */
+#define QUICK_ACKS 16u   /* ACKs not delayed, until the first data of ours */
+#define DELAYED_ACK 40u  /* ms */
+#define PEER_RTO_MAX                                                                                               \
+    120000u /* ms, after which a workstation sends again at the latest: Linux's and BSD's are not larger */
+#define TIME_WAIT_MS (PEER_RTO_MAX + 5000u)  /* 2 MSL; a FIN sent again still finds us, whatever the backoff */
+#define FIN_WAIT_2_MS (PEER_RTO_MAX + 5000u) /* silence allowed in FIN_WAIT_2, for the same reason */
+#define MEMORY_RETRY 20u                     /* ms until a flow that found no chunk looks again */
 
 #define GATHER_SLOTS 8u
 #define GATHER_IOV 64u

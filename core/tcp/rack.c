@@ -9,8 +9,8 @@
  * in a ring that joins neighbours; one that finds no place there is only found lost by the timeout.
  *
  * The "bit" is nothing while nothing speaks for reordering and three segments, or a recovery, speak for loss (as Linux
- * has it, which keeps RFC 6675's quickness); else quarters of a round trip, more of them when D-SACK says that we were
- * too quick.
+ * has it, which keeps RFC 6675's quickness); else quarters of the shortest round trip, more of them when D-SACK says that we
+ * were too quick.
  */
 #include "tcp/internal.h"
 
@@ -29,8 +29,7 @@ static uint32_t reordering_window(const struct tcp_engine *e, const struct flow 
     bool certain = (f->flags & (FLOW_RECOVERY | FLOW_LOSS)) || f->dup_acks >= 3 || board_segments(e, f) >= 3;
     if (certain && !(f->flags & FLOW_REORDERED))
         return 0;
-    uint32_t srtt = f->srtt / 8;
-    return u32_min(srtt / 4 * u32_max(f->reo_steps, 1), srtt);
+    return u32_min(f->rtt_min * 4 * u32_max(f->reo_steps, 1), f->srtt / 8);
 }
 
 /* Something sent at `at` that ends before `end` has arrived. */

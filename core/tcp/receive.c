@@ -109,7 +109,7 @@ void receive_discard(struct tcp_engine *e, struct flow *f)
 static void upstream_write_failed(struct tcp_engine *e, struct flow *f)
 {
     f->flags |= FLOW_UP_DEAD;
-    if ((f->flags & FLOW_UP_OPEN) && !(f->flags & FLOW_UP_EOF))
+    if ((f->flags & FLOW_UP_OPEN) && !(f->flags & (FLOW_UP_EOF | FLOW_UP_RESET)))
         f->flags |= FLOW_READABLE;
     receive_discard(e, f);
     flow_list(e, f);

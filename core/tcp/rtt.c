@@ -2,12 +2,23 @@
 /* Round-trip time and retransmission timeout (RFC 6298), in the scaled integers of Jacobson's paper. */
 #include "tcp/internal.h"
 
+/* The least of all, but one that was never reached again is forgotten bit by bit: within a few hundred round trips, for a
+ * path that became longer (RFC 8985 6.1 wants a minimum of late). */
+static void note_least(struct flow *f, uint32_t us)
+{
+    uint32_t units = u32_min(u32_max(us / 16, 1), FLOW_RTT_MIN_MAX);
+    uint32_t least = f->rtt_min;
+    least = least == 0 || units <= least ? units : least + (units - least) / 256;
+    f->rtt_min = least & FLOW_RTT_MIN_MAX;
+}
+
 void rtt_sample(struct flow *f, uint32_t us)
 {
     if (us == 0)
         us = 1;
     if (us > RTO_MAX * 1000u)
         us = RTO_MAX * 1000u;
+    note_least(f, us);
     if (f->srtt == 0) {
         f->srtt = us * 8;
         f->rttvar = us * 2; /* R / 2, times 4 */

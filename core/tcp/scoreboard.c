@@ -14,7 +14,7 @@ struct board *board_of(const struct tcp_engine *e, const struct flow *f)
 struct board *board_take(struct tcp_engine *e, struct flow *f)
 {
     if (f->board == 0) {
-        f->board = pool_take(&e->boards);
+        f->board = pool_take(&e->boards) & FLOW_BOARD_MAX;
         if (f->board != 0)
             memset(pool_at(&e->boards, f->board), 0, sizeof(struct board));
     }

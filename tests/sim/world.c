@@ -545,8 +545,8 @@ static void judge_peer(struct world *w, uint32_t number)
              (long long)p->peer.up_total, (long long)peer_received(&a->peer), (long long)p->upstream.down_total);
     if (a->peer.end == END_CLEAN && all_down)
         w->result->completed++;
-    /* FIN_WAIT_2 ends after a minute of silence, and to the engine a peer whose segments are lost is silent. */
-    bool silent = p->upstream.eof == EOF_WHEN_SENT && a->silence > 14000000 && a->peer.end == END_RESET;
+    /* FIN_WAIT_2 ends after two minutes of silence, and to the engine a peer whose segments are lost is silent. */
+    bool silent = p->upstream.eof == EOF_WHEN_SENT && a->silence > 30000000 && a->peer.end == END_RESET;
     bool may_fail = !p->completes || w->s->harsh || w->s->scarce || silent;
     if (!may_fail && a->peer.end != END_CLEAN)
         fail(w, "nothing was wrong, yet it ended with %s, %lld of %lld bytes up and %lld of %lld down",

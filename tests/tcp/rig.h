@@ -41,6 +41,7 @@ struct upstream {
     bool eof;
     int read_error; /* what read() returns once all was read, or 0 */
     bool again;     /* read() said -EAGAIN: the next edge is to be told */
+    bool read_over; /* read() said that there will be no more */
 };
 
 /* One connection as the workstation sees it. */

@@ -109,10 +109,11 @@ ssize_t upstream_read(void *ctx, struct tcp_flow_id id, const struct iovec *iov,
     }
     if (got > 0)
         return (ssize_t)got;
-    if (u->read_error != 0)
+    if (u->read_over)
+        fail_at(rig->where, "read() behind the end of %s", peer->name);
+    u->read_over = u->read_error != 0 || u->eof;
+    if (u->read_over)
         return u->read_error;
-    if (u->eof)
-        return 0;
     u->again = true;
     return -EAGAIN;
 }
