@@ -2,9 +2,9 @@
 /*
  * Where a segment enters the engine, and header prediction (Van Jacobson): a flow that sends or receives in peace knows
  * what its next segment looks like. It carries the timestamps where everybody lays them out, begins at rcv_nxt,
- * acknowledges something in flight or carries payload that fits the window, and finds no trouble remembered. One
- * straight line takes such a segment, of the steps (steps.h) that the long way takes as well; whatever is not so goes
- * the long way, input_segment().
+ * acknowledges something in flight or carries payload that fits the window and fills no gap, and finds no trouble
+ * remembered. One straight line takes such a segment, of the steps (steps.h) that the long way takes as well; whatever is
+ * not so goes the long way, input_segment().
  *
  * That both ways do the same with a segment that is predicted is compared by the simulator, the scripts and the
  * fuzzer, which run everything with tcp_config.unpredicted as well.
@@ -54,7 +54,7 @@ static inline bool predicted(struct tcp_engine *e, const struct tcp_in *in)
     if (seq != f->rcv_nxt || seq_lt(tsval, f->ts_recent) || ack - f->snd_una > f->snd_nxt - f->snd_una)
         return false;
     uint32_t len = (uint32_t)in->seg.left - HEADER;
-    if (len == 0 ? ack == f->snd_una : (int32_t)(f->rcv_edge - seq - len) < 0)
+    if (len == 0 ? ack == f->snd_una : (int32_t)(f->rcv_edge - seq - len) < 0 || f->rcv_head != 0)
         return false;
 
     step_window(f, seq, ack, be16_load(h + 14));
