@@ -26,7 +26,7 @@
 #define RTO_SLACK 200u   /* ms added to SRTT at least: a receiver may wait so long with its ACK */
 #define RTO_MAX 60000u   /* ms (RFC 6298 2.5) */
 #define DATA_RETRIES 15u /* timeouts in a row before a flow is given up; past R2 of 100 s */
-#define SYN_RETRIES 5u   /* SYN-ACKs sent again: 1+2+4+8+16+32 s in all */
+#define SYN_RETRIES 7u   /* SYN-ACKs sent again: 1+2+4+8+16+32+60+60 s in all, past R2 of 3 min (RFC 9293 3.8.3) */
 #define OPEN_RETRIES 7u  /* SYNs of ours: 1+2+4+8+16+32+60+60 s, past R2 of 3 minutes (RFC 1122 4.2.3.5) */
 #define QUICK_ACKS 16u   /* ACKs not delayed, until the first data of ours */
 #define DELAYED_ACK 40u  /* ms */
