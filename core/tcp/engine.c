@@ -181,7 +181,8 @@ bool tcp_flush(struct tcp_engine *e, uint64_t now)
         else if (send_output(e, f))
             flow_list(e, f);
     }
-    return e->list_first != 0;
+    bool more = memory_share(e);
+    return e->list_first != 0 || more;
 }
 
 bool tcp_next_deadline(const struct tcp_engine *e, uint64_t *at)

@@ -86,10 +86,12 @@ enum flow_flag {
     FLOW_REORDERED = 1 << 25,   /* segments were seen to overtake one another on the way */
     FLOW_REO_ARMED = 1 << 26,   /* the timer that is armed is one for reordering, not the RTO (RFC 8985 6.3) */
     FLOW_PROBE_AGAIN =
-        1 << 27,              /* with FLOW_PROBED: the probe was a retransmission; recover is what it reached to */
-    FLOW_UP_RESET = 1 << 28,  /* read() said that the stream was reset: an RST follows the queue */
-    FLOW_ACTIVE = 1 << 29,    /* we opened it, and opened() is owed */
-    FLOW_UNREACHED = 1 << 30, /* with FLOW_ACTIVE: ICMP said, not for good, that it cannot be reached */
+        1 << 27,             /* with FLOW_PROBED: the probe was a retransmission; recover is what it reached to */
+    FLOW_UP_RESET = 1 << 28, /* read() said that the stream was reset: an RST follows the queue */
+    FLOW_ACTIVE = 1 << 29,   /* we opened it, and opened() is owed */
+    FLOW_STARVED = 1 << 30,  /* it waits for a chunk, in its workstation's list, with nothing in its queue */
+
+    FLOW_UNREACHED = FLOW_ICMP_MTU, /* with FLOW_ACTIVE: ICMP said, not for good, that it cannot be reached */
 };
 
 #define FLOW_BOARD_MAX 0x7fffu    /* largest number of a board that fits */

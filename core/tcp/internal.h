@@ -34,7 +34,6 @@
     120000u /* ms, after which a workstation sends again at the latest: Linux's and BSD's are not larger */
 #define TIME_WAIT_MS (PEER_RTO_MAX + 5000u)  /* 2 MSL; a FIN sent again still finds us, whatever the backoff */
 #define FIN_WAIT_2_MS (PEER_RTO_MAX + 5000u) /* silence allowed in FIN_WAIT_2, for the same reason */
-#define MEMORY_RETRY 20u                     /* ms until a flow that found no chunk looks again */
 
 #define GATHER_SLOTS 8u
 #define GATHER_IOV 64u
@@ -84,9 +83,13 @@ struct host_use {
     uint32_t flows;
     uint32_t connecting;
     uint32_t chunks;
-    uint32_t senders;      /* flows with a send queue that is not empty */
-    uint32_t senders_most; /* that there were lately */
-    uint32_t senders_at;   /* ms, when that was last lowered */
+    uint32_t senders;                     /* flows with a send queue that is not empty */
+    uint32_t senders_most;                /* that there were lately */
+    uint32_t senders_at;                  /* ms, when that was last lowered */
+    uint32_t starved_first, starved_last; /* flows that wait for a chunk, linked as those in TIME_WAIT are */
+    uint32_t
+        starved_next; /* the next workstation of the ring of those with such flows; a number and 1, 0 ends it */
+    bool starving;    /* in that ring */
 };
 
 struct tcp_engine {
@@ -114,6 +117,9 @@ struct tcp_engine {
 
     uint32_t list_first, list_last;           /* the turn's list */
     uint32_t time_wait_first, time_wait_last; /* oldest first; linked by snd_head (next) and snd_tail (previous) */
+    uint32_t starving_first,
+        starving_last; /* workstations with flows that wait for a chunk, whose turn is next first */
+    bool chunk_back;   /* a chunk was given back since they were looked at */
     struct gather gather[GATHER_SLOTS];
     uint32_t gathers;  /* of these in use */
     uint32_t arrivals; /* segments given to the reassembly list so far; wraps */
@@ -173,12 +179,25 @@ void flow_release_upstream(struct tcp_engine *e, struct flow *f, enum tcp_releas
 void flow_settled(struct tcp_engine *e, struct flow *f);
 void flow_free_slot(struct tcp_engine *e, struct flow *f);
 void flow_enter_time_wait(struct tcp_engine *e, struct flow *f);
-void flow_leave_time_wait(struct tcp_engine *e, struct flow *f);
+/* Put at the end of, or take out of, a list linked by snd_head (next) and snd_tail (previous): of flows whose queue is
+ * empty. */
+void flow_link(struct tcp_engine *e, struct flow *f, uint32_t *first, uint32_t *last);
+void flow_unlink(struct tcp_engine *e, struct flow *f, uint32_t *first, uint32_t *last);
 uint32_t flow_isn(const struct tcp_engine *e, const struct tcp_tuple *tuple);
 uint32_t flow_ts_offset(const struct tcp_engine *e, const struct tcp_tuple *tuple);
-/* Chunks on a workstation's account; 0 if pool or quota is exhausted. */
-uint32_t flow_chunk_take(struct tcp_engine *e, struct flow *f);
-void flow_chunk_give(struct tcp_engine *e, struct flow *f, uint32_t chunk);
+
+/* memory.c: chunks, on the account of a workstation, and who waits for one. */
+/* A chunk, or 0 if the pool or the quota is exhausted. */
+uint32_t memory_take(struct tcp_engine *e, struct flow *f);
+void memory_give(struct tcp_engine *e, struct flow *f, uint32_t chunk);
+/* Would memory_take() give one? */
+bool memory_is_left(const struct tcp_engine *e, const struct flow *f);
+/* Nothing is in this flow's queue, and there was no chunk for it: wait for one. */
+void memory_wait(struct tcp_engine *e, struct flow *f);
+/* Wait no more. */
+void memory_wait_over(struct tcp_engine *e, struct flow *f);
+/* Let those have their turn for whom there is a chunk now. True if there are more of them. */
+bool memory_share(struct tcp_engine *e);
 
 /* emit.c: segments out. */
 void emit_ack(struct tcp_engine *e, struct flow *f);

@@ -17,7 +17,7 @@ static void link_chunks(struct tcp_engine *e, struct flow *f, const uint32_t *ch
     for (int k = 0; k < count; k++) {
         uint32_t len = u32_min(bytes, CHUNK_SIZE);
         if (len == 0) {
-            flow_chunk_give(e, f, chunk[k]);
+            memory_give(e, f, chunk[k]);
             continue;
         }
         chunk_info(&e->chunks, chunk[k])->len = (uint16_t)len;
@@ -63,7 +63,7 @@ int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
         }
     }
     while (asked < want && taken < FILL_CHUNKS) {
-        uint32_t i = flow_chunk_take(e, f);
+        uint32_t i = memory_take(e, f);
         if (i == 0)
             break;
         chunk[taken++] = i;
@@ -116,7 +116,7 @@ void queue_drop(struct tcp_engine *e, struct flow *f, uint32_t bytes)
             f->snd_tail = 0;
         if (f->snd_cursor == i)
             f->snd_cursor = 0;
-        flow_chunk_give(e, f, i);
+        memory_give(e, f, i);
     }
 }
 

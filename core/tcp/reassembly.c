@@ -37,7 +37,7 @@ static uint32_t fill_gap(struct tcp_engine *e, struct flow *f, uint32_t *prev, u
     if (*prev != 0 && chunk_end(chunk_info(&e->chunks, *prev)) == seq)
         kept = append(e, *prev, data, len);
     while (kept < len) {
-        uint32_t i = *count < FLOW_CHUNKS_MAX ? flow_chunk_take(e, f) : 0;
+        uint32_t i = *count < FLOW_CHUNKS_MAX ? memory_take(e, f) : 0;
         if (i == 0)
             return kept;
         (*count)++;
@@ -146,7 +146,7 @@ void reassembly_consume(struct tcp_engine *e, struct flow *f, uint32_t bytes)
         }
         bytes -= c->len;
         f->rcv_head = c->next;
-        flow_chunk_give(e, f, i);
+        memory_give(e, f, i);
     }
 }
 

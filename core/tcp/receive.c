@@ -99,7 +99,7 @@ void receive_discard(struct tcp_engine *e, struct flow *f)
     while (f->rcv_head != 0) {
         uint32_t i = f->rcv_head;
         f->rcv_head = chunk_info(&e->chunks, i)->next;
-        flow_chunk_give(e, f, i);
+        memory_give(e, f, i);
     }
     f->rcv_held = 0;
 }

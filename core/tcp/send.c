@@ -124,6 +124,11 @@ static bool resend(struct tcp_engine *e, struct flow *f, uint32_t *frames)
  * nothing yet, or the end. False if the flow is gone. */
 static bool fill(struct tcp_engine *e, struct flow *f, uint32_t want)
 {
+    if (f->flags & FLOW_STARVED) {
+        if (!memory_is_left(e, f))
+            return true;
+        memory_wait_over(e, f);
+    }
     int32_t n = 1;
     uint32_t max = queue_max(e, f);
     while (n > 0 && unsent(f) < want && (f->flags & FLOW_READABLE) && f->snd_queued < max)
@@ -305,10 +310,13 @@ void send_arm(struct tcp_engine *e, struct flow *f)
         bool blocked = unsent(f) > 0 || (f->flags & FLOW_READABLE);
         if (flight(f) == 0 && !(sending && blocked))
             return;
-        /* Nothing on the wire will bring the ACK that gets this flow moving: a shut or silly window, or no memory. */
-        bool no_memory = unsent(f) == 0 && flight(f) == 0;
+        if (unsent(f) == 0 && flight(f) == 0) {
+            memory_wait(e, f); /* it had nothing to read into */
+            return;
+        }
+        /* Nothing on the wire will bring the ACK that gets this flow moving: a shut or silly window. */
         f->flags |= FLOW_PERSIST | FLOW_RTO_ARMED;
-        f->rto_at = e->now_ms + (no_memory ? MEMORY_RETRY : rto);
+        f->rto_at = e->now_ms + rto;
         timer_arm(e, f);
         return;
     }

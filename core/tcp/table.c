@@ -120,6 +120,7 @@ void flow_release_upstream(struct tcp_engine *e, struct flow *f, enum tcp_releas
 {
     if (!(f->flags & FLOW_UP_HELD))
         return;
+    memory_wait_over(e, f);
     f->flags &= ~(uint32_t)(FLOW_UP_HELD | FLOW_UP_OPEN | FLOW_READABLE | FLOW_WAIT_ROOM);
     f->flags |= FLOW_UP_DEAD;
     e->ops.release(e->ctx, flow_id(e, f), how);
@@ -139,7 +140,7 @@ static void unhash(struct tcp_engine *e, struct flow *f)
 void flow_end(struct tcp_engine *e, struct flow *f, enum tcp_release how)
 {
     if (f->state == FLOW_TIME_WAIT)
-        flow_leave_time_wait(e, f);
+        flow_unlink(e, f, &e->time_wait_first, &e->time_wait_last);
     if (f->gather != 0) {
         e->gather[f->gather - 1].flow = 0;
         e->gathers--;
@@ -168,7 +169,6 @@ void flow_free_slot(struct tcp_engine *e, struct flow *f)
 /* TIME_WAIT flows hold nothing but their slot; the two queue fields link them, oldest first. */
 void flow_enter_time_wait(struct tcp_engine *e, struct flow *f)
 {
-    uint32_t i = flow_index(e, f);
     flow_release_upstream(e, f, TCP_RELEASE_CLOSE);
     queue_drop(e, f, f->snd_queued);
     receive_discard(e, f);
@@ -176,46 +176,32 @@ void flow_enter_time_wait(struct tcp_engine *e, struct flow *f)
     f->flags &= ~(uint32_t)FLOW_RTO_ARMED;
     f->state = FLOW_TIME_WAIT;
     f->active_at = e->now_ms;
-    f->snd_head = 0;
-    f->snd_tail = e->time_wait_last;
-    if (e->time_wait_last != 0)
-        flow_at(e, e->time_wait_last)->snd_head = i;
-    else
-        e->time_wait_first = i;
-    e->time_wait_last = i;
+    flow_link(e, f, &e->time_wait_first, &e->time_wait_last);
     timer_arm(e, f);
 }
 
-void flow_leave_time_wait(struct tcp_engine *e, struct flow *f)
+void flow_link(struct tcp_engine *e, struct flow *f, uint32_t *first, uint32_t *last)
+{
+    uint32_t i = flow_index(e, f);
+    f->snd_head = 0;
+    f->snd_tail = *last;
+    if (*last != 0)
+        flow_at(e, *last)->snd_head = i;
+    else
+        *first = i;
+    *last = i;
+}
+
+void flow_unlink(struct tcp_engine *e, struct flow *f, uint32_t *first, uint32_t *last)
 {
     if (f->snd_tail != 0)
         flow_at(e, f->snd_tail)->snd_head = f->snd_head;
     else
-        e->time_wait_first = f->snd_head;
+        *first = f->snd_head;
     if (f->snd_head != 0)
         flow_at(e, f->snd_head)->snd_tail = f->snd_tail;
     else
-        e->time_wait_last = f->snd_tail;
+        *last = f->snd_tail;
     f->snd_head = 0;
     f->snd_tail = 0;
-}
-
-uint32_t flow_chunk_take(struct tcp_engine *e, struct flow *f)
-{
-    struct host_use *host = engine_host(e, f->host);
-    if (host->chunks >= e->cfg.host_chunks)
-        return 0;
-    uint32_t chunk = chunk_take(&e->chunks);
-    if (chunk != 0) {
-        host->chunks++;
-        e->counters.chunks++;
-    }
-    return chunk;
-}
-
-void flow_chunk_give(struct tcp_engine *e, struct flow *f, uint32_t chunk)
-{
-    chunk_give(&e->chunks, chunk);
-    engine_host(e, f->host)->chunks--;
-    e->counters.chunks--;
 }

@@ -6,7 +6,7 @@
 
 /* Sums over all flows, to be compared with the engine's books. */
 struct sums {
-    uint32_t flows, connecting, chunks, boards, time_wait;
+    uint32_t flows, connecting, chunks, boards, time_wait, starved;
 };
 
 static const char *send_queue(const struct tcp_engine *e, const struct flow *f, struct sums *sums)
@@ -87,7 +87,7 @@ static const char *timers(const struct tcp_engine *e, const struct flow *f, bool
     if (f->state >= FLOW_SYN_RECEIVED && f->state != FLOW_TIME_WAIT && owes && !(f->flags & FLOW_RTO_ARMED))
         return "data, SYN or FIN outstanding and no retransmission timer";
     if ((f->flags & FLOW_READABLE) && (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT) &&
-        !(f->flags & FLOW_RTO_ARMED))
+        !(f->flags & (FLOW_RTO_ARMED | FLOW_STARVED)))
         return "something to read and no timer";
     if ((f->flags & (FLOW_ACK_NOW | FLOW_LISTED)) == FLOW_ACK_NOW && f->state >= FLOW_ESTABLISHED &&
         f->state != FLOW_TIME_WAIT)
@@ -106,7 +106,13 @@ static const char *inspect_flow(const struct tcp_engine *e, struct flow *f, bool
     sums->time_wait += f->state == FLOW_TIME_WAIT;
     if (f->gather != 0)
         return "payload that was gathered and not written";
-    if (f->state != FLOW_TIME_WAIT)
+    if (f->flags & FLOW_STARVED) {
+        sums->starved++;
+        if (f->snd_queued != 0 || !(f->flags & FLOW_READABLE) || f->snd_nxt != f->snd_una)
+            return "a flow that waits for memory and need not";
+        if (!busy && memory_is_left(e, f))
+            return "a flow that waits for memory that is there";
+    } else if (f->state != FLOW_TIME_WAIT)
         wrong = send_queue(e, f, sums);
     if (wrong == NULL)
         wrong = reassembly(e, f, sums);
@@ -149,14 +155,19 @@ const char *inspect_engine(const struct tcp_engine *engine, bool busy)
         return "chunks that belong to nobody";
     if (engine->boards.used != sums.boards)
         return "scoreboards that belong to nobody";
-    uint32_t flows = 0, connecting = 0, chunks = 0;
+    uint32_t flows = 0, connecting = 0, chunks = 0, starved = 0;
     for (uint32_t h = 0; h < engine->cfg.max_hosts; h++) {
         flows += engine->hosts[h].flows;
         connecting += engine->hosts[h].connecting;
         chunks += engine->hosts[h].chunks;
+        for (uint32_t i = engine->hosts[h].starved_first; i != 0 && starved <= sums.starved;
+             i = flow_at(engine, i)->snd_head)
+            starved++;
     }
     if (flows != sums.flows || connecting != sums.connecting || chunks != sums.chunks)
         return "the workstations' shares do not add up";
+    if (starved != sums.starved)
+        return "lists that do not hold the flows that wait for memory";
     return NULL;
 }
 
