@@ -119,10 +119,25 @@ static struct verdict decide_resolved(const struct dns *dns, const struct questi
     return dns->config.upstreams > 0 ? look_up(dns, DNS_LOOKUP_RECORDS) : no_data(0, dns->config.ttl);
 }
 
+static const uint8_t loopback4[4] = {127, 0, 0, 1};
+static const uint8_t loopback6[16] = {[15] = 1};
+
+static bool is_loopback(const struct ipaddr *addr)
+{
+    const struct ipaddr both[2] = {ipaddr_v4(loopback4), ipaddr_v6(loopback6)};
+    return ipaddr_equal(addr, &both[0]) || ipaddr_equal(addr, &both[1]);
+}
+
+/* The name of those two. */
+static struct verdict localhost_of(void)
+{
+    static const char name[] = "localhost";
+    struct verdict v = {.rcode = DNS_NOERROR, .ttl = SPECIAL_TTL};
+    return dns_name_from_text(name, sizeof(name) - 1, &v.target) == 0 ? v : verdict_only(DNS_SERVFAIL);
+}
+
 static struct verdict decide_localhost(const struct question *q)
 {
-    static const uint8_t loopback4[4] = {127, 0, 0, 1};
-    static const uint8_t loopback6[16] = {[15] = 1};
     struct verdict v = {.rcode = DNS_NOERROR, .ttl = SPECIAL_TTL};
     if (q->query->type == DNS_TYPE_A)
         add_address(&v, loopback4, true);
@@ -160,6 +175,8 @@ static struct verdict decide_reverse(struct dns *dns, const struct question *q)
         size_t len = dns_virtual_name(dns->table, handle, text);
         return dns_name_from_text(text, len, &v.target) == 0 ? v : verdict_only(DNS_SERVFAIL);
     }
+    if (special->has_addr && is_loopback(&special->addr))
+        return q->query->type == DNS_TYPE_PTR ? localhost_of() : no_data(special->zone, SPECIAL_TTL);
     if (special->kind == DNS_SPECIAL_PRIVATE)
         return special->zone == 0 ? no_data(0, SPECIAL_TTL) : no_name(q, special->zone, SPECIAL_TTL);
     if (q->query->type == DNS_TYPE_PTR && special->has_addr && is_resolved(dns, q))

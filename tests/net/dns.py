@@ -23,6 +23,8 @@ from smoke import GATEWAY
 
 ELSEWHERE = "192.0.2.53"  # any address: port 53 is answered by the gateway
 NAME = "www.example.com"
+GATEWAY6 = "fd19:c33d:88bc::10"
+WITH_IPV6 = f"[workstation]\naddress6 = {GATEWAY6}/64\n"
 
 
 def udp(message, server=GATEWAY):
@@ -31,6 +33,12 @@ def udp(message, server=GATEWAY):
 
 def tcp(message, server=GATEWAY):
     return dns.ask_tcp(server, message)
+
+
+def use_ipv6():
+    """Of a workstation whose gateway is configured WITH_IPV6."""
+    smoke.run("ip", "addr", "add", "fd19:c33d:88bc::11/64", "dev", "cloister0", "nodad")
+    smoke.run("ip", "-6", "route", "add", "default", "via", GATEWAY6)
 
 
 class Case(unittest.TestCase):
@@ -67,13 +75,21 @@ class Case(unittest.TestCase):
 
 
 class Prober(Case):
-    """Both transports, no knowledge of what is inside."""
+    """Both transports over both families, no knowledge of what is inside."""
+
+    configuration = WITH_IPV6 + "[dns]\nvirtual6 = none\n"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        use_ipv6()
 
     def both(self, message):
-        """The answer over UDP and over TCP, which must be the same."""
-        first, second = udp(message), tcp(message)
+        """The answer over UDP and over TCP, over IPv4 and over IPv6, which must be the same."""
+        first, *others = [ask(server, message, family=family) for ask in (dns.ask_udp, dns.ask_tcp)
+                          for server, family in ((GATEWAY, socket.AF_INET), (GATEWAY6, socket.AF_INET6))]
         self.assertIsNotNone(first)
-        self.assertEqual(first, second)
+        self.assertEqual(others, [first] * 3)
         return first
 
     def test_the_id_is_copied(self):
@@ -167,6 +183,21 @@ class Prober(Case):
         self.assert_address(answer)
         self.assertEqual(answer.opt.data, b"")
 
+    def test_options_that_others_know_are_passed_over(self):
+        subnet = struct.pack("!HBB", 1, 24, 0) + bytes([198, 51, 100])
+        for number, value in ((3, b""), (8, subnet), (10, b"12345678"), (11, b""), (12, bytes(200)), (15, b"\0\4")):
+            answer = self.both(dns.with_opt(options=struct.pack("!2H", number, len(value)) + value))
+            self.assert_address(answer)
+            self.assertEqual(answer.opt.data, b"", number)
+
+    def test_an_option_past_its_record_is_a_format_error(self):
+        for options in (b"\0", b"\0\x0a\0", struct.pack("!2H", 10, 9) + b"12345678", struct.pack("!2H", 3, 65535)):
+            self.assertEqual(self.both(dns.with_opt(options=options)).rcode, dns.FORMERR)
+
+    def test_a_record_past_the_message_is_a_format_error(self):
+        self.assertEqual(self.both(dns.query(counts=(1, 0, 0, 1))).rcode, dns.FORMERR)
+        self.assertEqual(self.both(dns.query(extra=dns.opt()[:-1], counts=(1, 0, 0, 1))).rcode, dns.FORMERR)
+
     def test_two_opts_are_a_format_error(self):
         message = dns.query(extra=dns.opt() + dns.opt(), counts=(1, 0, 0, 2))
         self.assertEqual(self.both(message).rcode, dns.FORMERR)
@@ -203,6 +234,35 @@ class Prober(Case):
         self.assertEqual(answer.rcode, dns.NOERROR)
         self.assertLessEqual(len(answer.records), 1)
         self.assertLess(answer.size, 200)
+
+    def test_a_name_that_tor_would_not_take_has_no_address(self):
+        for name in ("_dmarc.example.com", "_443._tcp.www.example.com", "-a.example.com", "a b.example.com"):
+            for kind in (dns.A, dns.AAAA, dns.HTTPS):
+                self.assert_no_data(self.both(dns.query(name, kind)))
+            self.assertEqual(self.both(dns.query(name, dns.TXT)).rcode, dns.NOTIMP)
+
+    def test_loopback_addresses_lead_back_to_localhost(self):
+        for name in ("1.0.0.127.in-addr.arpa", "1" + ".0" * 31 + ".ip6.arpa"):
+            self.assertEqual(self.both(dns.query(name, dns.PTR)).texts, ["localhost"])
+            self.assert_no_data(self.both(dns.query(name, dns.TXT)))
+
+    def test_clients_of_any_port_are_answered_from_where_they_asked(self):
+        for family, servers in ((socket.AF_INET, (GATEWAY, ELSEWHERE)), (socket.AF_INET6, (GATEWAY6, "2001:db8::53"))):
+            for port in (1, 53, 65535):
+                with socket.socket(family, socket.SOCK_DGRAM) as peer:
+                    peer.settimeout(3)
+                    peer.bind(("", port))
+                    for server in servers:
+                        peer.sendto(dns.query(), (server, 53))
+                        self.assertEqual(peer.recvfrom(2000)[1][:2], (server, 53))
+
+    def test_many_queries_at_once_are_all_answered(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.settimeout(3)
+            peer.connect((GATEWAY, 53))
+            for i in range(200):
+                peer.send(dns.query(f"many{i}.example.com", number=7))
+            self.assertEqual(len({dns.read(peer.recv(2000)).question for _ in range(200)}), 200)
 
     def test_localhost_is_here(self):
         for name in ("localhost", "LOCALHOST", "a.localhost"):
@@ -253,14 +313,12 @@ class Prober(Case):
 class Six(Case):
     """Over IPv6."""
 
-    configuration = "[workstation]\naddress6 = fd19:c33d:88bc::10/64\n"
-    gateway6 = "fd19:c33d:88bc::10"
+    configuration = WITH_IPV6
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        smoke.run("ip", "addr", "add", "fd19:c33d:88bc::11/64", "dev", "cloister0", "nodad")
-        smoke.run("ip", "-6", "route", "add", "default", "via", cls.gateway6)
+        use_ipv6()
 
     def ask(self, message, server):
         """Over UDP and TCP."""
@@ -271,17 +329,17 @@ class Six(Case):
         return answer
 
     def test_it_answers_for_any_address_and_both_families(self):
-        for server in (self.gateway6, "2001:4860:4860::8888"):
+        for server in (GATEWAY6, "2001:4860:4860::8888"):
             self.assertRegex(self.ask(dns.query(), server).texts[0], r"^10\.")
             self.assertRegex(self.ask(dns.query(kind=dns.AAAA), server).texts[0], "^fd6c:")
 
     def test_a_name_has_the_same_address_over_both(self):
-        self.assertEqual(udp(dns.query()).texts, self.ask(dns.query(), self.gateway6).texts)
+        self.assertEqual(udp(dns.query()).texts, self.ask(dns.query(), GATEWAY6).texts)
 
     def test_an_ipv6_address_leads_back_to_its_name(self):
-        address, = self.ask(dns.query(kind=dns.AAAA), self.gateway6).texts
+        address, = self.ask(dns.query(kind=dns.AAAA), GATEWAY6).texts
         pointer = ipaddress.ip_address(address).reverse_pointer
-        self.assertEqual(self.ask(dns.query(pointer, dns.PTR), self.gateway6).texts, [NAME])
+        self.assertEqual(self.ask(dns.query(pointer, dns.PTR), GATEWAY6).texts, [NAME])
 
 
 class Virtual(Case):

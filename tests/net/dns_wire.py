@@ -163,7 +163,7 @@ class Stream:
         return read(self._exactly(struct.unpack("!H", self._exactly(2))[0]))
 
 
-def ask_tcp(server, message, seconds=5):
-    with Stream(server, seconds) as stream:
+def ask_tcp(server, message, seconds=5, family=socket.AF_INET):
+    with Stream(server, seconds, family) as stream:
         stream.send(message)
         return stream.receive()

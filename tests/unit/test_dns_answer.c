@@ -387,7 +387,24 @@ static void private_reverse_zones_are_empty(void **state)
     assert_negative(ask(&udp0, "1.1.168.192.in-addr.arpa", 12), DNS_NXDOMAIN, "168.192.in-addr.arpa.");
     assert_negative(ask(&udp0, "168.192.in-addr.arpa", 6), DNS_NOERROR, "168.192.in-addr.arpa.");
     assert_negative(ask(&udp0, "lb._dns-sd._udp.0.152.152.10.in-addr.arpa", 12), DNS_NXDOMAIN, "10.in-addr.arpa.");
-    assert_negative(ask(&udp0, "1.0.0.127.in-addr.arpa", 16), DNS_NXDOMAIN, "127.in-addr.arpa.");
+    assert_negative(ask(&udp0, "2.0.0.127.in-addr.arpa", 16), DNS_NXDOMAIN, "127.in-addr.arpa.");
+}
+
+static void loopback_addresses_lead_back_to_localhost(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"1.0.0.127.in-addr.arpa",
+                                        "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ask(&udp0, names[i], 12), DNS_NOERROR);
+        assert_int_equal(seen.answers, 1);
+        assert_int_equal(seen.answer[0].len, 11);
+        assert_memory_equal(last_data(), "\11localhost", 11);
+        assert_int_equal(ask(&udp0, names[i], 1), DNS_NOERROR);
+        assert_int_equal(seen.answers, 0);
+        assert_int_equal(seen.authorities, 1);
+    }
+    assert_negative(ask(&udp0, "1.0.0.10.in-addr.arpa", 12), DNS_NXDOMAIN, "10.in-addr.arpa.");
 }
 
 static void real_reverse_names_are_not_implemented_and_never_hosts(void **state)
@@ -614,6 +631,7 @@ int main(void)
         TEST(the_reverse_of_a_virtual_address_is_its_name_for_whom_it_was_given),
         TEST(the_reverse_of_a_virtual_ipv6_address_is_its_name),
         TEST(private_reverse_zones_are_empty),
+        TEST(loopback_addresses_lead_back_to_localhost),
         TEST(real_reverse_names_are_not_implemented_and_never_hosts),
         TEST(a_name_that_tor_would_not_take_has_no_address),
         TEST(a_dot_within_a_label_is_not_taken_for_one_between_labels),
