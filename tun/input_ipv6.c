@@ -97,7 +97,9 @@ enum drop input_ipv6(struct tun *tun, const struct frame *frame, uint64_t now)
         why = icmpv6_parse(&icmp, &packet);
         if (why != DROP_NONE)
             return ndp_is_message(&icmp) ? DROP_NDP_BAD : why;
-        if (ndp_is_message(&icmp)) /* it has rules of its own for addresses */
+        if (icmp.type == MLD_QUERY)
+            return mld_query(&tun->mld, &packet, &icmp, now); /* says nothing about who asked: nothing is bound */
+        if (ndp_is_message(&icmp))                            /* it has rules of its own for addresses */
             return input_ndp(tun, &packet, frame, &icmp, now);
     }
     why = ipv6_check_addresses(&packet, &tun->scope6);

@@ -389,13 +389,51 @@ int output_router_advertisement(struct tun *tun, uint16_t lifetime)
     return send_packet(tun, &envelope, buffer + HEADROOM, RA_LEN, &(struct bytes){0});
 }
 
+/* One report of `len` bytes behind the headroom of `buffer`. */
+static int send_report(struct tun *tun, uint8_t *buffer, size_t len, const struct ipaddr *dst)
+{
+    uint8_t mac[FRAME_MAC_LEN] = {0x33, 0x33};
+    memcpy(mac + 2, dst->b + 12, 4); /* RFC 2464 7 */
+    const struct envelope envelope = {
+        .mac = mac,
+        .src = &tun->config.link_local6,
+        .dst = dst,
+        .protocol = PACKET_HOP_BY_HOP,
+        .hop_limit = MLD_HOP_LIMIT,
+        .len = (uint32_t)len,
+    };
+    return send_packet(tun, &envelope, buffer + HEADROOM, len, &(struct bytes){0});
+}
+
+int output_listener_report(struct tun *tun, bool old)
+{
+    uint8_t buffer[HEADROOM + MLD_REPORT_MAX];
+    struct ipaddr groups[MLD_GROUPS_MAX], dst;
+    unsigned count = mld_groups(&tun->scope6, tun->config.ra, groups);
+    if (!old) {
+        size_t len = mld_build_report(buffer + HEADROOM, &tun->config.link_local6, groups, count, &dst);
+        return send_report(tun, buffer, len, &dst);
+    }
+    int err = 0;
+    for (unsigned i = 0; err == 0 && i < count; i++) {
+        size_t len = mld_build_old_report(buffer + HEADROOM, &tun->config.link_local6, &groups[i], &dst);
+        err = send_report(tun, buffer, len, &dst);
+    }
+    return err;
+}
+
 int output_announce(struct tun *tun)
 {
     static const uint8_t everybody[FRAME_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct arp arp = {.operation = ARP_REQUEST, .sender = tun->config.address, .target = tun->config.address};
     memcpy(arp.sender_mac, tun->config.mac, FRAME_MAC_LEN);
     int err = send_arp(tun, everybody, &arp);
-    if (err == 0 && tun->config.ipv6)
+    if (err != 0 || !tun->config.ipv6)
+        return err;
+    err = output_listener_report(tun, false);
+    if (err == 0)
         err = output_advertisement(tun, everybody, &tun->config.address6, NULL);
+    if (err == 0 && !ipv6_is_unspecified(&tun->config.link_local6))
+        err = output_advertisement(tun, everybody, &tun->config.link_local6, NULL);
     return err;
 }

@@ -57,6 +57,10 @@ int output_advertisement(struct tun *tun, const uint8_t mac[FRAME_MAC_LEN], cons
  * or negative errno. */
 int output_router_advertisement(struct tun *tun, uint16_t lifetime);
 
+/* Tell which groups the gateway listens to (RFC 3810 5.2), or in the manner of version 1 if it is to be `old`. 0 or
+ * negative errno. */
+int output_listener_report(struct tun *tun, bool old);
+
 /* Announce the gateway's addresses to the segment (RFC 5227 2.3, 4861 7.2.6), so that what remembers another MAC for it learns. To
  * be called when the link came up, twice, two seconds apart. 0 or negative errno. */
 int output_announce(struct tun *tun);

@@ -13,6 +13,7 @@
 
 /* Protocol numbers of IPv4 and IPv6 alike. */
 enum packet_protocol {
+    PACKET_HOP_BY_HOP = 0, /* IPv6: options, and the protocol behind them (RFC 8200 4.3) */
     PACKET_ICMP = 1,
     PACKET_TCP = 6,
     PACKET_UDP = 17,

@@ -139,6 +139,8 @@ void tun_fini(struct tun *tun)
 void tun_link_up(struct tun *tun, uint64_t now)
 {
     output_announce(tun);
+    if (tun->config.ipv6)
+        mld_start(&tun->mld, tun->config.secret, now);
     if (tun->config.ipv6 && tun->config.ra)
         ra_start(&tun->ra, tun->config.secret, now);
 }
@@ -148,17 +150,26 @@ void tun_link_down(struct tun *tun)
     if (tun->ra.running)
         output_router_advertisement(tun, 0);
     tun->ra.running = false;
+    tun->mld = (struct mld_schedule){0};
 }
 
 void tun_advance(struct tun *tun, uint64_t now)
 {
     if (ra_is_due(&tun->ra, now) && output_router_advertisement(tun, RA_LIFETIME) == 0)
         tun->counters.router_adverts++;
+    if (mld_is_due(&tun->mld, now))
+        output_listener_report(tun, tun->mld.old);
 }
 
 bool tun_next_deadline(const struct tun *tun, uint64_t *at)
 {
-    return ra_next(&tun->ra, at);
+    uint64_t report;
+    bool advertises = ra_next(&tun->ra, at);
+    if (!mld_next(&tun->mld, &report))
+        return advertises;
+    if (!advertises || report < *at)
+        *at = report;
+    return true;
 }
 
 bool tun_is_local(const struct tun *tun, const struct ipaddr *addr)

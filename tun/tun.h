@@ -26,6 +26,7 @@
 #include "tun/frame.h"
 #include "tun/hosts.h"
 #include "tun/ipv6.h"
+#include "tun/mld.h"
 #include "tun/ra.h"
 
 /* One UDP datagram, either way. */
@@ -100,6 +101,7 @@ struct tun {
     struct fast_known known[FAST_KNOWN];
     struct ipv6_scope scope6; /* the configuration's IPv6 addresses, as tun/ipv6.h wants them */
     struct ra_schedule ra;
+    struct mld_schedule mld;
     struct dhcp dhcp; /* if the configuration says so */
     uint64_t now;     /* of the frame being looked at, microseconds */
     struct tun_counters counters;

@@ -20,7 +20,7 @@
     X(IPV6_OFF,          "ipv6-off",          "an IPv6 packet while the gateway has no IPv6 address")          \
     X(ARP_BAD,           "arp-bad",           "a malformed ARP message")                                       \
     X(ARP_OTHER,         "arp-other",         "an ARP message that asks nothing of the gateway")               \
-    X(NDP_BAD,           "ndp-bad",           "a malformed neighbour discovery message")                       \
+    X(NDP_BAD,           "ndp-bad",           "a malformed neighbour or listener discovery message")           \
     X(NDP_OTHER,         "ndp-other",         "a neighbour discovery message that asks nothing of the gateway")\
     X(IP_HEADER,         "ip-header",         "a bad IP version, length or header checksum")                   \
     X(IP_OPTIONS,        "ip-options",        "an IP option or extension header that is refused")              \

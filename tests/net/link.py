@@ -20,7 +20,7 @@ import unittest
 import smoke
 import socks_server
 from ipv6 import FAR6, GATEWAY6, LINK_LOCAL
-from segment import SegmentTest
+from segment import BRIDGE, SegmentTest
 
 
 def wait_until(condition, seconds=10):
@@ -51,6 +51,19 @@ def solicit_router():
                 options[message[at]] = message[at + 2:at + 8 * message[at + 1]].hex()
                 at += 8 * message[at + 1]
             return peer[0].split("%")[0], hop_limit, flags, lifetime, options
+
+
+def ask_listeners(count):
+    """Be a querier (RFC 3810): ask who listens to what, once a second."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sock:
+        scope = socket.if_nametoindex("eth0")
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, scope)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_HOPOPTS, b"\0\0\x05\x02\0\0\x01\0")  # router alert
+        query = b"\x82\0\0\0" + struct.pack("!2H", 200, 0) + bytes(16) + b"\x02\x7d\0\0"
+        for _ in range(count):
+            sock.sendto(query, ("ff02::1", 0, 0, scope))
+            time.sleep(1)
 
 
 def send_and_wait(address, port=443):
@@ -154,6 +167,29 @@ class Advertised(SegmentTest):
         stations = [self.station(number) for number in (1, 2)]
         for station in stations:
             self.assertTrue(wait_until(lambda s=station: self.routes(s) != ""))
+
+
+class Snooped(SegmentTest):
+    """A switch that brings the packets of a group only to who has said that he listens, once somebody asks."""
+
+    extra = f"address6 = {GATEWAY6}/64\nra = yes\nmac = 02:00:5e:10:00:01\n"
+
+    def test_the_gateway_is_found(self):
+        smoke.run("ip", "link", "set", BRIDGE, "type", "bridge", "mcast_snooping", "1")
+        querier, station = self.station(2), self.station(1)
+        self.assertTrue(wait_until(lambda: LINK_LOCAL in station.ip("-6", "route", "show", "default")))
+        wait_until(lambda: "tentative" not in querier.ip("-6", "addr", "show", "dev", "eth0"))
+        querier.inside(ask_listeners, 2)
+        for last in ("10", "77"):  # nobody has the second
+            address = f"fd19:c33d:88bc::{last}"
+            station.ip("neigh", "flush", "dev", "eth0")
+            station.inside(send_and_wait, address)
+            told = smoke.run("bridge", "mdb", "show", "dev", BRIDGE)
+            self.assertEqual(f"ff02::1:ff00:{last} " in told, last == "10", told)
+            self.assertEqual("lladdr 02:00:5e:10:00:01" in station.ip("neigh", "show", address), last == "10")
+        # Who asks for a router reaches it as well.
+        self.assertIn("ff02::2 ", told)
+        self.assertEqual(station.inside(solicit_router)[0], LINK_LOCAL)
 
 
 # What both clients call when they learn something: keep all of it, and set up the link like anybody's script would.
