@@ -52,8 +52,9 @@ struct call {
 struct socks_resolver {
     struct socks_resolver_config config;
     struct sockaddr_un address;
-    struct call *calls; /* config.calls + 1; [0] is not used */
+    struct call *calls; /* config.calls + 1; [0] is not used. Most are never touched, and cost nothing */
     uint32_t oldest, newest, free;
+    uint32_t fresh;    /* numbers from here on were never used */
     uint32_t queued;   /* calls that are QUEUED */
     uint64_t retry_at; /* of meaning while there are any */
     int epoll;
@@ -79,11 +80,7 @@ int socks_resolver_new(struct socks_resolver **out, const struct socks_resolver_
     r->calls = calloc((size_t)config->calls + 1, sizeof(*r->calls));
     if (r->calls == NULL)
         goto fail;
-    for (uint32_t i = config->calls; i > 0; i--) {
-        r->calls[i].fd = -1;
-        r->calls[i].newer = r->free;
-        r->free = i;
-    }
+    r->fresh = 1;
     r->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (r->epoll < 0) {
         err = -errno;
@@ -173,8 +170,8 @@ static void call_queue(struct socks_resolver *r, uint32_t i, uint64_t now)
 int32_t socks_resolver_start(struct socks_resolver *r, uint32_t tag, const struct socks_request *request,
                              struct bytes message, uint64_t now)
 {
-    uint32_t i = r->free;
-    if (i == 0)
+    uint32_t i = r->free != 0 ? r->free : r->fresh;
+    if (i > r->config.calls)
         return -EAGAIN;
     if (message.left > SOCKS_MESSAGE_MAX || (request->command == SOCKS_CONNECT) != (message.left > 0))
         return -EINVAL;
@@ -195,7 +192,12 @@ int32_t socks_resolver_start(struct socks_resolver *r, uint32_t tag, const struc
     c->bound = (struct socks_bound){0};
     c->have = 0;
 
-    r->free = c->newer;
+    if (i == r->fresh) {
+        r->fresh++;
+        c->fd = -1;
+    } else {
+        r->free = c->newer;
+    }
     c->older = r->newest;
     c->newer = 0;
     if (r->newest != 0)

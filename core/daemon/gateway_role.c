@@ -17,6 +17,7 @@
 #include "daemon/hardening.h"
 #include "daemon/log.h"
 #include "daemon/sandbox.h"
+#include "daemon/trim.h"
 
 /* The supervisor ends us, over the channel or by SIGKILL, and nobody else: a signal to every process of a service is
  * meant for the supervisor. */
@@ -85,6 +86,7 @@ int gateway_role_run(int channel)
     }
 
     status = sandbox_lock(&step);
+    trim_process();
     if (status == 0) {
         step = "tell the supervisor";
         status = channel_send(channel, CHANNEL_READY, NULL, -1);

@@ -30,6 +30,7 @@
 #include "daemon/privileges.h"
 #include "daemon/setup.h"
 #include "daemon/tor_monitor.h"
+#include "daemon/trim.h"
 
 #define END_MS 800u           /* from asking a child to end until it is killed */
 #define BRIDGE_EVERY_MS 2000u /* between two looks at the host's bridge when nothing is told */
@@ -215,6 +216,7 @@ static void report_ready(struct supervisor *s)
     log_event(LOG_LEVEL_INFO, "ready", LOG_S("device", c->device),
               LOG_S("mode", c->mode == CONFIG_MODE_EMBEDDED ? "embedded" : "external"),
               LOG_U("after_ms", uv_now(&s->loop) - s->started));
+    trim_process();
 }
 
 static void on_bootstrapped(void *ctx)
