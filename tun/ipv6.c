@@ -38,9 +38,24 @@ static bool routing_is_over(struct bytes b)
     return bytes_ok(&b) && type != 0 && left == 0;
 }
 
+/* A fragment that is all of its packet: some translators make them. It is none (RFC 6946), and nothing is put together. */
+static bool is_whole(struct bytes b)
+{
+    bytes_take(&b, 2);
+    uint16_t place = bytes_u16(&b);
+    return bytes_ok(&b) && (place & 0xfff9) == 0; /* offset 0, nothing follows */
+}
+
 /* Take one extension header off `b`. DROP_NONE, with *next the protocol that follows. */
 static enum drop skip_extension(struct bytes *b, uint8_t which, uint8_t *next)
 {
+    if (which == EXTENSION_FRAGMENT) {
+        if (!is_whole(*b))
+            return DROP_IP_FRAGMENT;
+        *next = bytes_u8(b);
+        bytes_take(b, 7);
+        return bytes_ok(b) ? DROP_NONE : DROP_IP_HEADER;
+    }
     *next = bytes_u8(b);
     size_t rest = (size_t)bytes_u8(b) * 8 + 6;
     struct bytes body = bytes_sub(b, rest);
@@ -62,11 +77,14 @@ enum drop ipv6_parse(struct packet *packet, struct bytes raw)
     struct bytes b = bytes_of(p + IPV6_HEADER_LEN, len);
     uint8_t protocol = p[6];
     const uint8_t *protocol_at = p + 6;
+    bool fragment = false;
     for (unsigned i = 0;; i++) {
-        if (protocol == EXTENSION_FRAGMENT)
-            return DROP_IP_FRAGMENT;
-        if (protocol != EXTENSION_HOP_BY_HOP && protocol != EXTENSION_ROUTING && protocol != EXTENSION_DESTINATION)
+        if (protocol == PACKET_ICMPV6 && fragment)
+            return DROP_IP_FRAGMENT; /* no neighbour discovery in fragments of any kind (RFC 6980) */
+        if (protocol != EXTENSION_HOP_BY_HOP && protocol != EXTENSION_ROUTING && protocol != EXTENSION_FRAGMENT &&
+            protocol != EXTENSION_DESTINATION)
             break;
+        fragment |= protocol == EXTENSION_FRAGMENT;
         if (i == EXTENSIONS_MAX || (protocol == EXTENSION_HOP_BY_HOP && i != 0))
             return DROP_IP_OPTIONS;
         protocol_at = b.at;

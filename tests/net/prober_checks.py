@@ -226,6 +226,15 @@ def rst_is_never_answered(wire):
 # What is not TCP, or not whole
 
 @check
+def many_are_not_spoken_to(wire):
+    for group in ("ff02::1", "ff0e::5") if wire.six else ("224.0.0.1", "239.1.2.3", "255.255.255.255", "10.152.191.255"):
+        flow = Flow(wire, ECHO)
+        segment = frames.tcp(wire.here, group, flow.port, ECHO, flags=SYN)
+        wire.send_ip((frames.ipv6 if wire.six else frames.ipv4)(wire.here, group, frames.TCP, segment))
+        quiet(flow, 0.3)
+
+
+@check
 def spoilt_segments_are_dropped(wire):
     flow = Flow(wire, ECHO).open()
     flow.send(ACK | PSH, 1, 1, b"wrong", spoil=lambda s: s[:16] + bytes([s[16] ^ 1]) + s[17:])
@@ -252,6 +261,18 @@ def ip_header_is_checked(wire):
 
 
 @check
+def extension_headers_are_walked(wire):
+    if not wire.six:
+        return
+    for following, header in ((60, b"\6\0\1\4\0\0\0\0"), (0, b"\6\0\1\4\0\0\0\0"), (44, b"\6\0\0\0\0\0\0\1")):
+        flow = Flow(wire, ECHO).open()
+        segment = frames.tcp(wire.here, wire.there, flow.port, ECHO, b"behind", flags=ACK | PSH,
+                             sequence=(flow.isn + 1) % SPACE, ack=(flow.far_isn + 1) % SPACE, options=b"")
+        wire.send(following, header + segment)
+        assert flow.get(1, lambda s: s.payload == b"behind") is not None, following
+
+
+@check
 def headers_tell_nothing(wire):
     flow = Flow(wire, SOURCE).open()
     found = [s for s in flow.all(0.3) if s.payload]
@@ -266,6 +287,14 @@ def headers_tell_nothing(wire):
 
 
 # Receiver
+
+@check
+def reserved_bits_do_not_matter(wire):
+    flow = Flow(wire, ECHO).open()
+    flow.send(ACK | PSH, 1, 1, b"bits", spoil=lambda s: frames.with_checksum(
+        s[:12] + bytes([s[12] | 0x0e]) + s[13:], 16, frames.pseudo_header(wire.here, wire.there, frames.TCP, len(s))))
+    assert flow.get(1, lambda s: s.payload) is not None
+
 
 @check
 def delayed_ack_is_in_time_and_for_every_second(wire):
@@ -390,6 +419,25 @@ def rto_doubles(wire):
     times = [s.at for s in flow.all(4) if s.rel == 1]
     gaps = [b - a for a, b in zip(times, times[1:])]
     assert len(gaps) >= 3 and gaps[0] >= 0.19 and all(b > 1.7 * a for a, b in zip(gaps[:3], gaps[1:3])), gaps
+
+
+@check
+def two_duplicates_do_not(wire):
+    flow = Flow(wire, SOURCE).open(sack=False, window=60000)
+    flow.all(0.05)
+    for _ in range(2):
+        flow.send(ACK, 1, window=60000)
+    assert flow.get(0.1, lambda s: s.rel == 1) is None
+
+
+@check
+def shrunk_window_is_no_trap(wire):
+    flow = Flow(wire, SOURCE).open(window=100)
+    flow.all(0.05)
+    flow.send(ACK, 1, window=0)
+    flow.all(0.3)
+    flow.send(ACK, 1)
+    assert flow.get(1, lambda s: s.rel == 1) is not None
 
 
 @check

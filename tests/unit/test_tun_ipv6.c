@@ -221,10 +221,28 @@ static void fragments_are_refused(void **state)
     struct wire wire;
     chain(&wire, 44, "\x06\x00\x00\x01\x00\x00\x00\x01", 8);
     rig_expect_drop(*state, &wire, DROP_IP_FRAGMENT);
-    chain(&wire, 44, "\x06\x00\x00\x00\x00\x00\x00\x01", 8); /* the only fragment of its packet (RFC 6946) */
-    rig_expect_drop(*state, &wire, DROP_IP_FRAGMENT);
     chain(&wire, 60, "\x2c\x00\x01\x04\x00\x00\x00\x00\x06\x00\x00\x08\0\0\0\1", 16);
     rig_expect_drop(*state, &wire, DROP_IP_FRAGMENT);
+    struct wire cut = {.n = 3}; /* a header that is not all there, and no offset to look at */
+    struct spec spec = rig_spec6(44);
+    rig_frame(&wire, &spec, &cut);
+    rig_expect_drop(*state, &wire, DROP_IP_FRAGMENT);
+}
+
+/* RFC 6946: it is a packet like any other, but for RFC 6980: not for neighbour discovery. */
+static void the_only_fragment_of_its_packet_is_none(void **state)
+{
+    struct rig *rig = *state;
+    struct wire wire;
+    chain(&wire, 44, "\x06\xff\x00\x06\x00\x00\x00\x01", 8); /* what is reserved does not count */
+    rig_expect_use(rig, &wire);
+    assert_int_equal(rig->tcp.seg.left, 25);
+    chain(&wire, 44, "\x3c\x00\x00\x00\x00\x00\x00\x01\x06\x00\x01\x04\0\0\0\0", 16);
+    rig_expect_use(rig, &wire);
+    chain(&wire, 44, "\x3a\x00\x00\x00\x00\x00\x00\x01", 8);
+    rig_expect_drop(rig, &wire, DROP_IP_FRAGMENT);
+    chain(&wire, 44, "\x3c\x00\x00\x00\x00\x00\x00\x01\x3a\x00\x01\x04\0\0\0\0", 16);
+    rig_expect_drop(rig, &wire, DROP_IP_FRAGMENT);
 }
 
 static void every_protocol_but_three_is_dropped(void **state)
@@ -592,6 +610,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_chain_of_extensions_has_a_greatest_length, start, stop),
         cmocka_unit_test_setup_teardown(an_extension_header_past_the_packet_is_a_bad_header, start, stop),
         cmocka_unit_test_setup_teardown(fragments_are_refused, start, stop),
+        cmocka_unit_test_setup_teardown(the_only_fragment_of_its_packet_is_none, start, stop),
         cmocka_unit_test_setup_teardown(every_protocol_but_three_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(sources_that_no_workstation_may_have_are_refused, start, stop),
         cmocka_unit_test_setup_teardown(destinations_that_are_no_host_are_refused, start, stop),
