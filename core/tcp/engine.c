@@ -24,11 +24,10 @@
  * tcp_open() (active.c) opens a connection into its network, for what listens there behind Tor.
  *
  * What is followed: RFC 9293; 7323 (scale, timestamps with a keyed offset, PAWS); 2018, 2883, 6675 (SACK both ways,
- * D-SACK); 5681, 6928, 9438 (CUBIC); 6582 (without SACK); 6298; 8985 (RACK-TLP); 6937; 3522, 4015; 5961 (challenge
+ * D-SACK); 5681, 6928, 9438 (CUBIC); 6582 (without SACK); 6298; 8985 (RACK-TLP); 6937; 3522, 4015, 5682; 5961 (challenge
  * ACKs, and a limit per flow, not a global one); 5927; 6056; 6528; 6191. What deliberately is not: ECN (a proxy that ends the
  * connection has no queue to mark), TCP Fast Open (a cookie is an identity), urgent data (delivered in band; the
- * pointer means nothing to SOCKS), Nagle (Tor's cells are the grain already), F-RTO
- * (timestamps tell the same, and everybody sends them), keepalives of our own.
+ * pointer means nothing to SOCKS), Nagle (Tor's cells are the grain already), keepalives of our own.
  */
 #include "tcp/engine.h"
 

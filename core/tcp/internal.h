@@ -55,6 +55,13 @@ struct resent {
     bool lost;   /* to be sent once more */
 };
 
+/* F-RTO (RFC 5682). */
+enum frto {
+    FRTO_NONE,   /* it is decided, or not asked */
+    FRTO_FIRST,  /* the first answer after the timeout */
+    FRTO_SECOND, /* the answer to what was sent instead of another retransmission */
+};
+
 /* What a flow in trouble remembers: the SACK scoreboard (RFC 6675), times (RFC 8985), the pace of its recovery (RFC
  * 6937), and how things were before it. Held while there are blocks, a probe is out, or recovery is under way. */
 struct board {
@@ -76,6 +83,7 @@ struct board {
     uint32_t undo_cwnd; /* cwnd and ssthresh before the reduction; 0: nothing to undo */
     uint32_t undo_ssthresh;
     uint32_t undo_ts; /* timestamp of the first retransmission: an echo from before says it was not needed */
+    enum frto frto;   /* without timestamps: what is awaited, to know whether a timeout was a mistake */
 };
 
 /* What one workstation uses. */

@@ -13,6 +13,10 @@
  *
  * Either may have been a mistake: the path only became slower. If the first answer echoes a timestamp older than the first
  * retransmission, it is one to the original (Eifel, RFC 3522), and window and threshold are what they were (RFC 4015).
+ * Without timestamps a timeout is judged by what is acknowledged next (F-RTO, RFC 5682): only one segment is sent again,
+ * so what is acknowledged behind it arrived as it was sent first. If the first answer does not reach so far, something
+ * new is sent in place of a second retransmission; if the next one still advances, originals are arriving, and if it is
+ * a duplicate they are not.
  */
 #include "tcp/internal.h"
 
@@ -29,8 +33,9 @@ static void remember(const struct tcp_engine *e, const struct flow *f, struct bo
 }
 
 /* Everything goes on as if nothing had been. */
-static void undo(struct flow *f, const struct board *b)
+static void undo(struct flow *f, struct board *b)
 {
+    b->frto = FRTO_NONE;
     f->cwnd = u32_max(f->cwnd, b->undo_cwnd);
     f->ssthresh = u32_max(f->ssthresh, b->undo_ssthresh);
     if (f->flags & FLOW_RECOVERY)
@@ -40,6 +45,46 @@ static void undo(struct flow *f, const struct board *b)
     f->dup_acks = 0;
     f->lost_edge = f->snd_una;
     f->rexmit_nxt = f->snd_una;
+}
+
+/* Is there something new, and may it be sent? */
+static bool has_new(const struct flow *f)
+{
+    return !(f->flags & FLOW_FIN_SENT) && f->snd_queued > flight(f) && f->snd_wnd >= flight(f) + f->snd_mss;
+}
+
+/* An ACK advanced, to less than all that was outstanding at the timeout. True if it shows that this was a mistake. */
+static bool frto_advanced(const struct tcp_engine *e, struct flow *f, struct board *b)
+{
+    if (b->frto == FRTO_SECOND)
+        return true;
+    /* The timeout sent one segment again. What lies behind it was acknowledged now; with SACK it is known not to have
+     * arrived before. */
+    uint32_t again = b->resent_count > 0 ? b->resent[b->resent_count - 1].right : f->snd_una;
+    if ((f->flags & FLOW_SACK) && seq_gt(f->snd_una, again) &&
+        board_sacked(e, f, again, f->snd_una) != f->snd_una - again)
+        return true;
+    b->frto = FRTO_NONE;
+    if (has_new(f) && b->count == 0) {
+        b->frto = FRTO_SECOND;
+        f->lost_edge = f->snd_una;
+        f->rexmit_nxt = f->snd_una;
+    }
+    return false;
+}
+
+/* A duplicate ACK. True if it shows that the timeout was a mistake. */
+static bool frto_duplicate(const struct tcp_engine *e, struct flow *f, struct board *b)
+{
+    if (b->frto == FRTO_SECOND) {
+        if (board_sacked(e, f, f->snd_una, f->recover) > 0)
+            return true;
+        /* What was new arrived and what was sent before it has not: it is lost (RFC 5682 2.1 (3a)). */
+        f->lost_edge = f->recover;
+        f->cwnd = 3u * f->snd_mss;
+    }
+    b->frto = FRTO_NONE;
+    return false;
 }
 
 static void enter(struct tcp_engine *e, struct flow *f)
@@ -86,6 +131,8 @@ void recovery_advanced(struct tcp_engine *e, struct flow *f, const struct segmen
         b != NULL && b->undo_cwnd != 0 && (f->flags & FLOW_TS) && s->tsecr != 0 && seq_lt(s->tsecr, b->undo_ts);
 
     f->flags &= ~(uint32_t)FLOW_PROBED;
+    if ((f->flags & FLOW_LOSS) && b != NULL && b->frto != FRTO_NONE && seq_lt(f->snd_una, f->recover))
+        early = frto_advanced(e, f, b);
     if ((f->flags & (FLOW_RECOVERY | FLOW_LOSS)) && early) {
         undo(f, b);
     } else if (f->flags & (FLOW_RECOVERY | FLOW_LOSS)) {
@@ -139,6 +186,13 @@ void recovery_acked(struct tcp_engine *e, struct flow *f, uint32_t delivered, bo
 {
     bool counting = !(f->flags & FLOW_SACK) || f->board == 0;
     bool lost = false;
+    struct board *b = board_of(e, f);
+    if ((f->flags & FLOW_LOSS) && b != NULL && b->frto != FRTO_NONE) {
+        if (!advanced && delivered > 0 && frto_duplicate(e, f, b))
+            undo(f, b);
+        else if (advanced && b->frto == FRTO_SECOND)
+            f->cwnd = send_pipe(e, f) + 2u * f->snd_mss; /* (2b) */
+    }
     if (!counting) {
         rack_news(e, f);
         lost = rack_detect(e, f);
@@ -176,8 +230,10 @@ void recovery_all_lost(struct tcp_engine *e, struct flow *f)
 {
     struct board *b = board_take(e, f);
     if (b != NULL) {
-        if (f->retries == 0 && !(f->flags & FLOW_RECOVERY))
+        bool first = f->retries == 0 && !(f->flags & FLOW_RECOVERY);
+        if (first)
             remember(e, f, b);
+        b->frto = first && !(f->flags & (FLOW_LOSS | FLOW_TS)) ? FRTO_FIRST : FRTO_NONE;
         /* A receiver that reports the very byte it asks for has dropped what it reported (RFC 2018 8). */
         if (b->count > 0 && b->block[0].left == f->snd_una)
             board_clear(e, f);
