@@ -6,7 +6,8 @@
  *                                                     |---frame of another MAC--> gone, then bound to that MAC
  *                                                     '---room needed, not busy-> gone, free
  *
- * A lease (tun/dhcp.h) holds a binding: it becomes idle when that is over, or is let go of when it is given back.
+ * A lease (tun/dhcp.h) holds a binding: it becomes idle when that is over, or is let go of when it is given back. One that
+ * the operator listed is held for good; and there may be no others at all.
  *
  * Nothing expires by itself: an idle binding stays until somebody has a use for its address or its slot. So there
  * is no timer, and a workstation that was silent for a day keeps its number.
@@ -21,6 +22,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tun/ipv6.h"
 
 #define MAX_HOSTS 65535u
 #define TELL_INTERVAL 20000u /* microseconds */
@@ -43,6 +46,7 @@ int hosts_init(struct hosts *hosts, const struct hosts_config *config, const str
         .max_hosts = config->max_hosts,
         .max_per_mac = config->max_per_mac,
         .idle = config->idle,
+        .listed = config->listed,
         .next_serial = 1,
         .key = siphash_key_load(config->secret),
         .ops = *ops,
@@ -228,11 +232,20 @@ static struct host *bind_new(struct hosts *hosts, const struct ipaddr *addr, con
     *by_addr = station->first = number_of(hosts, host) + 1;
     station->held++;
     hosts->used++;
+    if (hosts->ops.bound != NULL)
+        hosts->ops.bound(hosts->ctx, number_of(hosts, host), host->station);
     return host;
 }
 
-enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN], uint64_t now,
-                     uint32_t *number)
+/* True if an address that is not listed may become this MAC's. Where there is a list, only one of the link, with which a
+ * listed workstation finds its neighbours. */
+static bool may_join(const struct hosts *hosts, const struct ipaddr *addr, const uint8_t *mac)
+{
+    return !hosts->listed || (ipv6_is_link_local(addr) && find_station(hosts, mac) != NULL);
+}
+
+static enum drop bind_at(struct hosts *hosts, const struct ipaddr *addr, const uint8_t *mac, uint64_t now,
+                         bool list, uint32_t *number)
 {
     /* Frames come in runs of one sender. */
     struct host *host = &hosts->host[hosts->last];
@@ -240,7 +253,7 @@ enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8
         host = find(hosts, addr);
 
     if (host != NULL && !owns(host, mac)) {
-        if (!is_idle(hosts, host, now))
+        if (!is_idle(hosts, host, now) || !(list || may_join(hosts, addr, mac)))
             return DROP_IP_SOURCE;
         if (!make_room_for_mac(hosts, mac, now))
             return DROP_HOST_TABLE;
@@ -248,6 +261,8 @@ enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8
         host = NULL;
     }
     if (host == NULL) {
+        if (!list && !may_join(hosts, addr, mac))
+            return DROP_IP_SOURCE;
         if (!make_room_for_mac(hosts, mac, now) || !make_room(hosts, now))
             return DROP_HOST_TABLE;
         host = bind_new(hosts, addr, mac);
@@ -257,19 +272,27 @@ enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8
     return DROP_NONE;
 }
 
+enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN], uint64_t now,
+                     uint32_t *number)
+{
+    return bind_at(hosts, addr, mac, now, false, number);
+}
+
 bool hosts_is_free(const struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN],
                    uint64_t now)
 {
     const struct host *host = find(hosts, addr);
-    return host == NULL || owns(host, mac) || is_idle(hosts, host, now);
+    if (host != NULL && owns(host, mac))
+        return true;
+    return may_join(hosts, addr, mac) && (host == NULL || is_idle(hosts, host, now));
 }
 
 enum drop hosts_hold(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN], uint64_t now,
                      uint64_t until)
 {
     uint32_t number;
-    enum drop why = hosts_bind(hosts, addr, mac, now, &number);
-    if (why == DROP_NONE)
+    enum drop why = bind_at(hosts, addr, mac, now, until == UINT64_MAX, &number);
+    if (why == DROP_NONE && hosts->host[number].held != UINT64_MAX)
         hosts->host[number].held = until;
     return why;
 }
@@ -277,7 +300,7 @@ enum drop hosts_hold(struct hosts *hosts, const struct ipaddr *addr, const uint8
 void hosts_release(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN])
 {
     struct host *host = find(hosts, addr);
-    if (host != NULL && owns(host, mac))
+    if (host != NULL && owns(host, mac) && host->held != UINT64_MAX)
         let_go(hosts, host);
 }
 

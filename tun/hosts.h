@@ -23,6 +23,7 @@ struct hosts_config {
     uint32_t max_hosts;   /* addresses in all, 1 to 65535 */
     uint32_t max_per_mac; /* addresses that one MAC may hold at once, at least 1 */
     uint64_t idle;        /* microseconds without a frame after which another MAC may take an address */
+    bool listed;          /* only addresses that are held for good are anybody's */
     uint8_t secret[16];   /* for the hash tables */
 };
 
@@ -30,6 +31,8 @@ struct hosts_config {
 struct hosts_ops {
     /* True if the host still has flows: then its number is not taken away to make room for another address. */
     bool (*busy)(void *ctx, uint32_t host);
+    /* The number names a binding now, of this station; it has no flows. May be NULL. */
+    void (*bound)(void *ctx, uint32_t host, uint32_t station);
     /* The number is about to name somebody else, or nobody: reset its flows, forget what is kept under it. The old
      * binding still stands while this runs, so that resets reach their owner. */
     void (*gone)(void *ctx, uint32_t host);
@@ -75,6 +78,7 @@ struct hosts {
     uint32_t hand;          /* where the next search for a binding to evict begins */
     uint64_t idle;          /* as configured */
     uint64_t next_serial;   /* for the next binding */
+    bool listed;            /* as configured */
     struct siphash_key key; /* for both hashes */
     struct hosts_ops ops;
     void *ctx; /* for ops */
@@ -87,22 +91,22 @@ int hosts_init(struct hosts *hosts, const struct hosts_config *config, const str
 void hosts_fini(struct hosts *hosts);
 
 /* A frame came from `mac` with source address `addr`, at `now` microseconds: find or make the binding. DROP_NONE
- * and its number (0 to max_hosts - 1) in *number; DROP_IP_SOURCE if the address belongs to another MAC;
+ * and its number (0 to max_hosts - 1) in *number; DROP_IP_SOURCE if the address belongs to another MAC, or is not listed;
  * DROP_HOST_TABLE if there is no room for one more. Whether the address is one that a workstation may have is for
  * the caller to check before. */
 enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN], uint64_t now,
                      uint32_t *number);
 
-/* True if `mac` could be bound to `addr` as far as other owners go: it is nobody's, idle, or its own. */
+/* True if `mac` could be bound to `addr` as far as other owners and the list go: it is nobody's, idle, or its own. */
 bool hosts_is_free(const struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN],
                    uint64_t now);
 
-/* Bind as hosts_bind() does, and keep it so until the time `until` (UINT64_MAX: for good). DROP_NONE, or a reason as
- * there. */
+/* Bind as hosts_bind() does, and keep it so until the time `until`. UINT64_MAX is for good: it is listed then, and nothing
+ * that is said later shortens that. DROP_NONE, or a reason as there. */
 enum drop hosts_hold(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN], uint64_t now,
                      uint64_t until);
 
-/* If `addr` is bound to `mac`, it is no longer. */
+/* If `addr` is bound to `mac` and not for good, it is no longer. */
 void hosts_release(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN]);
 
 /* True if `addr` is bound to `mac`. Changes nothing. */

@@ -34,6 +34,14 @@ static void host_gone(void *ctx, uint32_t host)
         tun->ops.host_gone(tun->ctx, host);
 }
 
+/* What a workstation uses is counted for all its addresses together: more of them do not give it more. */
+static void host_bound(void *ctx, uint32_t host, uint32_t station)
+{
+    const struct tun *tun = ctx;
+    if (tun->engine != NULL)
+        tcp_engine_charge(tun->engine, host, station);
+}
+
 static void station_gone(void *ctx, uint32_t station)
 {
     struct tun *tun = ctx;
@@ -59,7 +67,20 @@ static void address_release(void *ctx, const struct ipaddr *addr, const uint8_t 
     hosts_release(&tun->hosts, addr, mac);
 }
 
-/* Fixed addresses are their owners' from the beginning. */
+/* Listed addresses are their owners' from the beginning, as are those of dhcp_fixed below. */
+static int init_stations(struct tun *tun)
+{
+    const struct tun_config *c = &tun->config;
+    for (uint32_t i = 0; i < c->station_count; i++) {
+        const struct ipaddr *addr = &c->stations[i].addr;
+        bool good = ipaddr_is_v4(addr) ? ipv4_is_host(addr, &c->network, &c->address)
+                                       : c->ipv6 && ipv6_is_host(addr, &tun->scope6);
+        if (!good || !address_hold(tun, addr, c->stations[i].mac, 0, UINT64_MAX))
+            return -EINVAL;
+    }
+    return 0;
+}
+
 static int init_dhcp(struct tun *tun)
 {
     static const struct dhcp_ops ops = {
@@ -119,10 +140,14 @@ int tun_init(struct tun *tun, const struct tun_config *config, const struct tun_
         .max_hosts = config->max_hosts,
         .max_per_mac = config->max_per_mac,
         .idle = config->host_idle,
+        .listed = config->stations_only,
     };
     memcpy(hosts.secret, config->secret, sizeof(hosts.secret));
-    static const struct hosts_ops hosts_ops = {.busy = host_busy, .gone = host_gone, .station_gone = station_gone};
+    static const struct hosts_ops hosts_ops = {
+        .busy = host_busy, .bound = host_bound, .gone = host_gone, .station_gone = station_gone};
     int status = hosts_init(&tun->hosts, &hosts, &hosts_ops, tun);
+    if (status == 0)
+        status = init_stations(tun);
     if (status == 0 && config->dhcp)
         status = init_dhcp(tun);
     if (status != 0)

@@ -54,6 +54,12 @@ struct tun_ops {
     void (*station_gone)(void *ctx, uint32_t station);
 };
 
+/* An address that belongs to one MAC address, for good. */
+struct tun_station {
+    uint8_t mac[FRAME_MAC_LEN];
+    struct ipaddr addr; /* of either family */
+};
+
 struct tun_config {
     uint8_t mac[FRAME_MAC_LEN]; /* the gateway's own: unicast, not derived from the host's hardware */
     struct ipaddr address;      /* the gateway's own IPv4 address in the workstation network */
@@ -68,6 +74,9 @@ struct tun_config {
     struct ipaddr dhcp_first, dhcp_last; /* of these, if the first is not 0.0.0.0 */
     const struct dhcp_fixed *dhcp_fixed; /* and of these, each to one; borrowed */
     uint32_t dhcp_fixed_count;
+    const struct tun_station *stations; /* addresses that are somebody's for good; borrowed */
+    uint32_t station_count;
+    bool stations_only;   /* and no others are served */
     uint32_t dhcp_lease;  /* for as long, seconds */
     uint32_t mtu;         /* of the link, bytes of IP packet: 576 (1280 with IPv6) to 65535 */
     unsigned offload;     /* enum device_offload, as the device has it */

@@ -93,7 +93,8 @@ static bool strings_end(const struct channel_message *m)
     case CHANNEL_GATEWAY_CONFIG:
         return ENDS(m->gateway_config.socket_directory) && ENDS(m->gateway_config.socket_name) &&
                m->gateway_config.identity.group_count <= CHANNEL_GROUPS_MAX &&
-               m->gateway_config.dhcp_leases.count <= CONFIG_LEASES_MAX;
+               m->gateway_config.dhcp_leases.count <= CONFIG_LEASES_MAX &&
+               m->gateway_config.stations.count <= CONFIG_STATIONS_MAX;
     case CHANNEL_TOR_CONFIG:
         return ENDS(m->tor_config.data) && ENDS(m->tor_config.socks) && ENDS(m->tor_config.torrc) &&
                m->tor_config.identity.group_count <= CHANNEL_GROUPS_MAX;

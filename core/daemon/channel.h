@@ -59,6 +59,8 @@ struct channel_gateway_config {
     bool ra;
     struct ipaddr dhcp[2];
     struct config_leases dhcp_leases;
+    struct config_stations stations;
+    bool stations_only;
     bool reject;
     uint32_t mtu;
     uint8_t mac[6];

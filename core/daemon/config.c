@@ -11,6 +11,7 @@
  */
 #include "daemon/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <ini.h>
 #include <stdarg.h>
@@ -22,6 +23,7 @@
 #include "daemon/config_value.h"
 #include "dns/virtual.h"
 #include "socks/isolation.h"
+#include "tun/ipv6.h"
 #include "tun/segment.h"
 
 #define KEYS_MAX 64u
@@ -32,10 +34,9 @@ static const struct config_word mode_words[] = {
     {NULL, 0},
 };
 
-static const struct config_word private_words[] = {
-    {"no", CONFIG_PRIVATE_NO},
-    {"yes", CONFIG_PRIVATE_YES},
-    {"auto", CONFIG_PRIVATE_AUTO},
+static const struct config_word served_words[] = {
+    {"any", CONFIG_SERVED_ANY},
+    {"listed", CONFIG_SERVED_LISTED},
     {NULL, 0},
 };
 
@@ -82,6 +83,7 @@ enum key_kind {
     KEY_NETWORK6, /* the same, IPv6 */
     KEY_RANGE,    /* struct ipaddr[2] */
     KEY_LEASE,    /* struct config_leases: may be set several times */
+    KEY_STATION,  /* struct config_stations: the same */
     KEY_MAC,      /* uint8_t[6] */
     KEY_DEVICES,  /* char[][IFNAMSIZ], one for each time that the key is there */
     KEY_DEVICE,   /* text, as are the following */
@@ -117,6 +119,8 @@ static const struct key keys[] = {
     {"workstation", "ra", KEY_BOOLEAN, FIELD(ra), .fallback = "no"},
     {"workstation", "dhcp", KEY_RANGE, FIELD(dhcp), .none = "none"},
     {"workstation", "dhcp_lease", KEY_LEASE, FIELD(dhcp_leases)},
+    {"workstation", "station", KEY_STATION, FIELD(stations)},
+    {"workstation", "stations", KEY_WORD, FIELD(served), .words = served_words, .fallback = "any"},
     {"workstation", "reject", KEY_BOOLEAN, FIELD(reject), .fallback = "no"},
     {"workstation", "mtu",     KEY_NUMBER,  FIELD(mtu), .min = 576, .max = 65520, .fallback = "1500"},
     {"workstation", "mac",     KEY_MAC,     FIELD(mac)},
@@ -126,7 +130,7 @@ static const struct key keys[] = {
     {"tor", "socks", KEY_SOCKET, FIELD(socks)},
     {"tor", "data",  KEY_PATH,   FIELD(data), .fallback = "/var/lib/cloister"},
     {"tor", "torrc", KEY_PATH,   FIELD(torrc)},
-    {"tor", "allow_private", KEY_WORD, FIELD(allow_private), .words = private_words, .fallback = "auto"},
+    {"tor", "allow_private", KEY_BOOLEAN, FIELD(allow_private), .fallback = "no"},
     {"tor", "sandbox", KEY_BOOLEAN, FIELD(sandbox), .fallback = "yes"},
     {"tor", "connect_timeout", KEY_NUMBER, FIELD(connect_timeout), .min = 1, .max = 600, .fallback = "120"},
 
@@ -326,6 +330,22 @@ static const char *add_rule(struct isolation_rules *rules, const char *text)
     return says;
 }
 
+static const char *add_station(struct config_stations *stations, const char *text)
+{
+    struct tun_station station;
+    const char *says = config_value_station(text, station.mac, &station.addr);
+    if (says != NULL)
+        return says;
+    for (uint32_t i = 0; i < stations->count; i++) {
+        if (ipaddr_equal(&stations->station[i].addr, &station.addr))
+            return "this address is somebody's already; write another";
+    }
+    if (stations->count == CONFIG_STATIONS_MAX)
+        return "there are too many (64)";
+    stations->station[stations->count++] = station;
+    return NULL;
+}
+
 /* Put another name after those that are there. Returns what is wrong, or NULL. */
 static const char *store_device(const char *text, char (*names)[IFNAMSIZ], size_t count)
 {
@@ -405,6 +425,9 @@ static bool key_store(struct config *config, const struct key *key, const char *
     case KEY_LEASE:
         says = add_lease(field, text);
         break;
+    case KEY_STATION:
+        says = add_station(field, text);
+        break;
     case KEY_MAC:
         says = config_value_mac(text, field);
         break;
@@ -448,7 +471,8 @@ static int take_key(void *ctx, const char *section, const char *name, const char
         refuse(r, r->line, "%s.%s: no such key; [%s] has %s", section, name, section, text);
         return 0;
     }
-    if (r->key_line[i] != 0 && keys[i].kind != KEY_DEVICES && keys[i].kind != KEY_LEASE) {
+    if (r->key_line[i] != 0 && keys[i].kind != KEY_DEVICES && keys[i].kind != KEY_LEASE &&
+        keys[i].kind != KEY_STATION) {
         refuse(r, r->line, "%s.%s: already set in line %d; remove one of the two", section, name, r->key_line[i]);
         return 0;
     }
@@ -576,6 +600,52 @@ static void check_dhcp(struct reader *r)
         refuse(r, line, "workstation.dhcp_lease: more than limits.workstations (%u)", c->workstations);
 }
 
+/* How many addresses this MAC address has for good. */
+static uint32_t addresses_of(const struct config *c, const uint8_t *mac)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->stations.count; i++)
+        n += memcmp(c->stations.station[i].mac, mac, 6) == 0;
+    for (uint32_t i = 0; i < c->dhcp_leases.count; i++)
+        n += memcmp(c->dhcp_leases.lease[i].mac, mac, 6) == 0;
+    return n;
+}
+
+static void check_stations(struct reader *r)
+{
+    const struct config *c = r->config;
+    const struct ipv6_scope scope = {.network = c->network6, .gateway = c->network6.addr};
+    int line = line_of(r, "workstation", "station");
+    for (uint32_t i = 0; i < c->stations.count; i++) {
+        const struct tun_station *s = &c->stations.station[i];
+        char text[INET6_ADDRSTRLEN] = "";
+        bool v4 = ipaddr_is_v4(&s->addr);
+        inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? s->addr.b + 12 : s->addr.b, text, sizeof(text));
+        if (v4 ? !is_station(c, &s->addr) : c->network6.len == 0 || !ipv6_is_host(&s->addr, &scope))
+            refuse(r, line,
+                   "workstation.station: %s is no address for a workstation in the network of workstation.%s", text,
+                   v4 ? "address" : "address6");
+        for (uint32_t k = 0; v4 && k < c->dhcp_leases.count; k++) {
+            const struct dhcp_fixed *lease = &c->dhcp_leases.lease[k];
+            if (memcmp(lease->address, s->addr.b + 12, 4) == 0 && memcmp(lease->mac, s->mac, 6) != 0)
+                refuse(r, line, "workstation.station: %s is kept for another by workstation.dhcp_lease", text);
+        }
+        if (addresses_of(c, s->mac) > CONFIG_ADDRESSES_OF_MAC)
+            refuse(r, line, "workstation.station: more than %u addresses for one MAC address",
+                   CONFIG_ADDRESSES_OF_MAC);
+    }
+    if (c->stations.count + c->dhcp_leases.count > c->workstations)
+        refuse(r, line, "workstation.station: with workstation.dhcp_lease more than limits.workstations (%u)",
+               c->workstations);
+    line = line_of(r, "workstation", "stations");
+    if (c->served == CONFIG_SERVED_LISTED && c->stations.count + c->dhcp_leases.count == 0)
+        refuse(r, line, "workstation.stations: listed, and there is no list; add station = MAC ADDRESS for each");
+    if (c->served == CONFIG_SERVED_LISTED && !dhcp_is_none(&c->dhcp[0]))
+        refuse(r, line,
+               "workstation.stations: listed, and workstation.dhcp is for whoever comes; write dhcp_lease = "
+               "MAC ADDRESS for each instead");
+}
+
 /* What no key can say by itself. */
 static void check_whole(struct reader *r)
 {
@@ -595,6 +665,7 @@ static void check_whole(struct reader *r)
     check_segment(r);
     check_dhcp(r);
     check_ipv6(r);
+    check_stations(r);
     line = line_of(r, "dns", "virtual");
     const char *why = dns_virtual_range_error(&c->virtual_net, &c->network);
     if (why != NULL)

@@ -18,6 +18,7 @@
 #include "daemon/log.h"
 #include "socks/policy.h"
 #include "tun/dhcp.h"
+#include "tun/tun.h"
 
 #define CONFIG_PATH_MAX 192u    /* bytes of a path, its NUL byte included: a line holds no more */
 #define CONFIG_SOCKET_MAX 108u  /* the same for a socket's path, as in sockaddr_un */
@@ -37,13 +38,6 @@ enum config_mode {
 enum config_until_ready {
     CONFIG_UNTIL_READY_HOLD,   /* let some wait, in silence */
     CONFIG_UNTIL_READY_REFUSE, /* reset them */
-};
-
-/* May connections go to addresses that are not the Internet's? */
-enum config_private {
-    CONFIG_PRIVATE_NO,
-    CONFIG_PRIVATE_YES,
-    CONFIG_PRIVATE_AUTO, /* as the torrc has it for the embedded Tor (ClientRejectInternalAddresses); else no */
 };
 
 /* When the workstation's SYN is answered. */
@@ -75,6 +69,22 @@ struct config_leases {
     struct dhcp_fixed lease[CONFIG_LEASES_MAX];
 };
 
+#define CONFIG_STATIONS_MAX 64u
+
+/* The same. */
+struct config_stations {
+    uint32_t count;
+    struct tun_station station[CONFIG_STATIONS_MAX];
+};
+
+/* Who is served. */
+enum config_served {
+    CONFIG_SERVED_ANY,    /* whoever uses an address first has it */
+    CONFIG_SERVED_LISTED, /* the addresses of workstation.station and workstation.dhcp_lease */
+};
+
+#define CONFIG_ADDRESSES_OF_MAC 16u /* that one MAC address may have at once */
+
 struct config {
     /* [workstation] */
     char device[IFNAMSIZ]; /* name of the TAP */
@@ -87,6 +97,8 @@ struct config {
     bool ra;               /* send router advertisements */
     struct ipaddr dhcp[2]; /* first and last address to lease, or zeros: none */
     struct config_leases dhcp_leases;
+    struct config_stations stations;
+    enum config_served served;
     bool reject;    /* tell workstations what is dropped */
     uint32_t mtu;   /* bytes of an IP packet on the TAP */
     uint8_t mac[6]; /* the gateway's own, or zeros: drawn at start */
@@ -94,12 +106,12 @@ struct config {
 
     /* [tor] */
     enum config_mode mode;
-    char socks[CONFIG_SOCKET_MAX];     /* path of the SOCKS socket; external only */
-    char data[CONFIG_PATH_MAX];        /* data directory */
-    char torrc[CONFIG_PATH_MAX];       /* file with extra lines, or empty */
-    enum config_private allow_private; /* connect to addresses that are not the Internet's, too? */
-    bool sandbox;                      /* may Tor filter its own system calls? */
-    uint32_t connect_timeout;          /* s a stream may take to open */
+    char socks[CONFIG_SOCKET_MAX]; /* path of the SOCKS socket; external only */
+    char data[CONFIG_PATH_MAX];    /* data directory */
+    char torrc[CONFIG_PATH_MAX];   /* file with extra lines, or empty */
+    bool allow_private;            /* connect to addresses that are not the Internet's, too? */
+    bool sandbox;                  /* may Tor filter its own system calls? */
+    uint32_t connect_timeout;      /* s a stream may take to open */
 
     /* [isolation] */
     unsigned isolation;                     /* set of enum isolation_field */

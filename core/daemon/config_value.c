@@ -247,22 +247,54 @@ const char *config_value_range(const char *text, struct ipaddr out[2])
     return NULL;
 }
 
-const char *config_value_lease(const char *text, uint8_t mac[6], uint8_t address[4])
+/* "MAC REST": the MAC address into `mac`; where the rest begins in *rest. NULL, or what is wrong. */
+static const char *take_mac(const char *text, uint8_t mac[6], const char **rest, const char *want)
 {
-    static const char want[] = "write a MAC address and an IPv4 address, as in 02:00:5e:10:00:02 10.152.152.20";
     char first[18];
-    uint8_t b[4];
     size_t n = strcspn(text, " \t");
     if (n != sizeof(first) - 1)
         return want;
     memcpy(first, text, n);
     first[n] = '\0';
-    if (inet_pton(AF_INET, text + n + strspn(text + n, " \t"), b) != 1)
-        return want;
-    const char *why = config_value_mac(first, mac);
-    if (why == NULL)
+    *rest = text + n + strspn(text + n, " \t");
+    return config_value_mac(first, mac);
+}
+
+const char *config_value_lease(const char *text, uint8_t mac[6], uint8_t address[4])
+{
+    static const char want[] = "write a MAC address and an IPv4 address, as in 02:00:5e:10:00:02 10.152.152.20";
+    uint8_t owner[6], b[4];
+    const char *rest;
+    const char *why = take_mac(text, owner, &rest, want);
+    if (why == NULL && inet_pton(AF_INET, rest, b) != 1)
+        why = want;
+    if (why == NULL) {
+        memcpy(mac, owner, sizeof(owner));
         memcpy(address, b, sizeof(b));
+    }
     return why;
+}
+
+const char *config_value_station(const char *text, uint8_t mac[6], struct ipaddr *addr)
+{
+    static const char want[] = "write a MAC address and an address, as in 02:00:5e:10:00:02 10.152.152.20, or "
+                               "02:00:5e:10:00:02 fd19:c33d:88bc::20";
+    uint8_t owner[6], b[16];
+    const char *rest;
+    const char *why = take_mac(text, owner, &rest, want);
+    if (why != NULL)
+        return why;
+    struct ipaddr parsed = {0};
+    bool v4 = inet_pton(AF_INET, rest, b) == 1;
+    if (v4)
+        parsed = ipaddr_v4(b);
+    else if (inet_pton(AF_INET6, rest, b) == 1)
+        parsed = ipaddr_v6(b);
+    if (ipaddr_is_v4(&parsed) != v4 || ipaddr_equal(&parsed, &(struct ipaddr){0}))
+        return want;
+    *addr = parsed;
+    memcpy(mac, owner, sizeof(owner));
+    return NULL;
 }
 
 bool config_value_word(const char *text, const struct config_word *words, uint32_t *out)

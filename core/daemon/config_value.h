@@ -38,6 +38,9 @@ const char *config_value_range(const char *text, struct ipaddr out[2]);
 /* A MAC address and an IPv4 address with blanks between. */
 const char *config_value_lease(const char *text, uint8_t mac[6], uint8_t address[4]);
 
+/* A MAC address and an address of either family with blanks between. */
+const char *config_value_station(const char *text, uint8_t mac[6], struct ipaddr *addr);
+
 /* A MAC address, six pairs of hexadecimal digits with colons; one that may be a station's own. */
 const char *config_value_mac(const char *text, uint8_t out[6]);
 

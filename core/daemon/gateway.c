@@ -16,9 +16,8 @@
 
 #define UPSTREAM_EVENTS 512u /* of one turn at most */
 #define CHUNKS_PER_MIB 256u  /* the engine's buffers are of 4 KiB */
-#define HOSTS_PER_MAC 16u    /* addresses that one workstation may use at once */
 #define DHCP_LEASE 3600u     /* seconds */
-#define HELD_PER_HOST 64u    /* flows of one workstation that may wait for Tor to come up */
+#define HELD_PER_STATION 64u /* flows of one workstation that may wait for Tor to come up */
 #define DNS_LOOKUPS 4096u    /* through Tor, those remembered included */
 #define DNS_STREAMS 1024u    /* flows to port 53 at once, at most */
 #define SEND_BUFFER 212992u  /* bytes, of a stream's socket; the kernel doubles it. Its default net.core.wmem_max */
@@ -26,6 +25,24 @@
 #define NYM_DOUBLED (UINT64_C(1) << 63) /* numbers that no request for a new identity counts up to */
 
 /* The engine asks the upstream of a flow, which needs to know what time it is: Tor, or for port 53 the gateway itself. */
+
+static void begin_flow(struct gateway *g, uint32_t index, struct gateway_flow flow, const struct host *workstation)
+{
+    flow.station = (uint16_t)workstation->station;
+    g->flows[index] = flow;
+    g->host_flows[flow.host]++;
+    g->station_flows[flow.station]++;
+    g->active++;
+}
+
+static void end_flow(struct gateway *g, uint32_t index)
+{
+    struct gateway_flow *flow = &g->flows[index];
+    g->host_flows[flow->host]--;
+    g->station_flows[flow->station]--;
+    g->active--;
+    *flow = (struct gateway_flow){0};
+}
 
 static int open_dns(struct gateway *g, struct tcp_flow_id id, uint32_t host)
 {
@@ -37,19 +54,14 @@ static int open_dns(struct gateway *g, struct tcp_flow_id id, uint32_t host)
         drop_count(&g->upstream_drops, DROP_DNS_QUOTA);
         return -EACCES; /* counted */
     }
-    g->flows[id.index] = (struct gateway_flow){.host = host, .dns_stream = stream};
-    g->host_flows[host]++;
-    g->active++;
+    begin_flow(g, id.index, (struct gateway_flow){.host = host, .dns_stream = stream}, workstation);
     return 0;
 }
 
 static void release_dns(struct gateway *g, struct tcp_flow_id id)
 {
-    struct gateway_flow *flow = &g->flows[id.index];
-    dns_service_release(g->dns_service, flow->dns_stream);
-    g->host_flows[flow->host]--;
-    g->active--;
-    *flow = (struct gateway_flow){0};
+    dns_service_release(g->dns_service, g->flows[id.index].dns_stream);
+    end_flow(g, id.index);
 }
 
 static int engine_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host)
@@ -116,17 +128,21 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
     uint32_t name = 0;
 
     /* In silence: the SYN comes again, and nothing is kept for it. */
-    if (!bucket_take(&g->host_syns[host], g->config->workstation_syns, g->config->workstation_syns, g->now))
+    target->why = DROP_DESTINATION_REFUSED;
+    if (workstation == NULL)
+        return -ECONNREFUSED;
+    if (!bucket_take(&g->host_syns[workstation->station], g->config->workstation_syns, g->config->workstation_syns,
+                     g->now))
         return -EAGAIN;
     if (!g->ready) {
         target->why = DROP_NOT_READY;
         if (!g->config->hold_until_ready)
             return -ECONNREFUSED;
-        if (g->host_flows[host] >= HELD_PER_HOST)
+        if (g->station_flows[workstation->station] >= HELD_PER_STATION)
             return -EAGAIN;
     }
     target->why = DROP_DESTINATION_REFUSED;
-    if (workstation == NULL || tun_is_local(&g->tun, &tuple->dst))
+    if (tun_is_local(&g->tun, &tuple->dst))
         return -ECONNREFUSED;
     if (dns_is_virtual(g->dns, &tuple->dst)) {
         _Static_assert(sizeof(target->name) >= DNS_TEXT_SIZE, "a name fits the target");
@@ -155,9 +171,8 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
         !(target->isolation & by_destination))
         target->nym = NYM_DOUBLED | g->doubled++;
     target->tag = id.index;
-    g->flows[id.index] = (struct gateway_flow){.host = host, .name = name, .port = tuple->src_port};
-    g->host_flows[host]++;
-    g->active++;
+    begin_flow(g, id.index, (struct gateway_flow){.host = host, .name = name, .port = tuple->src_port},
+               workstation);
     return 0;
 }
 
@@ -173,13 +188,11 @@ static void target_answered(void *ctx, uint32_t tag, uint8_t code)
 static void target_done(void *ctx, uint32_t tag)
 {
     struct gateway *g = ctx;
-    struct gateway_flow *flow = &g->flows[tag];
-    g->host_flows[flow->host]--;
+    const struct gateway_flow *flow = &g->flows[tag];
     port_use_give(&g->ports, flow->host, flow->port);
-    g->active--;
     if (flow->name != 0)
         dns_unpin(g->dns, flow->name);
-    *flow = (struct gateway_flow){0};
+    end_flow(g, tag);
 }
 
 /* The link asks. */
@@ -343,6 +356,8 @@ static int init_tables(struct gateway *g)
     if (status == 0)
         status = memory_map(&g->host_memory, (size_t)g->config->workstations * sizeof(uint32_t));
     if (status == 0)
+        status = memory_map(&g->station_memory, (size_t)g->config->workstations * sizeof(uint32_t));
+    if (status == 0)
         status = memory_map(&g->syn_memory, (size_t)g->config->workstations * sizeof(struct bucket));
     if (status == 0)
         status = memory_map(&g->nym_memory, (size_t)g->config->workstations * sizeof(uint32_t));
@@ -352,6 +367,7 @@ static int init_tables(struct gateway *g)
         port_use_init(&g->ports, g->port_memory.at, g->config->flows);
     g->flows = g->flow_memory.at;
     g->host_flows = g->host_memory.at;
+    g->station_flows = g->station_memory.at;
     g->host_syns = g->syn_memory.at;
     g->station_nyms = g->nym_memory.at;
     return status;
@@ -407,13 +423,16 @@ static int init_tun(struct gateway *g)
         .mtu = c->mtu,
         .offload = c->offload,
         .max_hosts = c->workstations,
-        .max_per_mac = HOSTS_PER_MAC,
+        .max_per_mac = CONFIG_ADDRESSES_OF_MAC,
         .host_idle = c->workstation_idle * UINT64_C(1000000),
     };
     int status = draw_secret(config.secret);
     if (status != 0)
         return status;
     memcpy(config.mac, c->mac, sizeof(config.mac));
+    config.stations = c->stations.station;
+    config.station_count = c->stations.count;
+    config.stations_only = c->stations_only;
     config.dhcp_fixed = c->dhcp_leases.lease;
     config.dhcp_fixed_count = c->dhcp_leases.count;
     config.dhcp = c->dhcp_leases.count > 0 || !dhcp_is_none(&c->dhcp[0]);
@@ -452,6 +471,7 @@ static void fini_tables(struct gateway *g)
     memory_unmap(&g->port_memory);
     memory_unmap(&g->nym_memory);
     memory_unmap(&g->syn_memory);
+    memory_unmap(&g->station_memory);
     memory_unmap(&g->host_memory);
     memory_unmap(&g->flow_memory);
 }

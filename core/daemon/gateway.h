@@ -40,6 +40,7 @@ struct gateway_flow {
     uint32_t host;       /* the workstation */
     uint32_t name;       /* handle of dns_pin(), or 0 */
     uint16_t port;       /* source port, as port_use has it */
+    uint16_t station;    /* the workstation's number that its addresses have in common */
     uint32_t dns_stream; /* its number in the DNS service, if it ends there; else 0 */
 };
 
@@ -57,14 +58,16 @@ struct gateway {
     struct gateway_memory dns_memory;
     struct gateway_memory flow_memory;
     struct gateway_memory host_memory;
+    struct gateway_memory station_memory;
     struct gateway_memory syn_memory;
     struct tcp_engine *engine;
     struct dns *dns;
     struct dns_service *dns_service;
     struct gateway_flow *flows; /* by index, from 1 */
-    struct bucket *host_syns;   /* the pace of each workstation's new flows */
+    struct bucket *host_syns;   /* the pace of new flows, of each station */
     bool ready;                 /* Tor is up */
-    uint32_t *host_flows;       /* flows of each workstation */
+    uint32_t *host_flows;       /* flows of each workstation's address */
+    uint32_t *station_flows;    /* the same of each station */
     uint32_t nym;               /* how often all workstations got new identities */
     uint32_t *station_nyms;     /* and how often each one, by the number of its station */
     struct gateway_memory nym_memory;

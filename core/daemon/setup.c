@@ -258,11 +258,15 @@ static int start_tor(struct work *w, struct channel_tor_config *tor)
     return status == 0 ? 0 : fail(w, status, "start the process tor", NULL);
 }
 
-static bool allows_private(const struct config *c)
+/* Both have to be asked: leave from Tor alone could come with a torrc that somebody copied. */
+static void note_private(const struct config *c)
 {
-    if (c->allow_private == CONFIG_PRIVATE_AUTO)
-        return c->mode == CONFIG_MODE_EMBEDDED && c->torrc[0] != '\0' && torrc_allows_internal(c->torrc);
-    return c->allow_private == CONFIG_PRIVATE_YES;
+    if (c->mode == CONFIG_MODE_EMBEDDED && !c->allow_private && c->torrc[0] != '\0' &&
+        torrc_allows_internal(c->torrc))
+        log_event(LOG_LEVEL_INFO, "private", LOG_S("torrc", c->torrc),
+                  LOG_S("note",
+                        "ClientRejectInternalAddresses 0 is of no effect for workstations: private addresses "
+                        "are refused unless tor.allow_private = yes"));
 }
 
 static int start_gateway(struct work *w, struct channel_gateway_config *out)
@@ -277,6 +281,8 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->ra = c->ra;
     memcpy(out->dhcp, c->dhcp, sizeof(out->dhcp));
     out->dhcp_leases = c->dhcp_leases;
+    out->stations = c->stations;
+    out->stations_only = c->served == CONFIG_SERVED_LISTED;
     out->reject = c->reject;
     out->mtu = c->mtu;
     memcpy(out->mac, c->mac, sizeof(out->mac));
@@ -294,7 +300,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->answers = c->answers;
     memcpy(out->resolve, c->resolve, sizeof(out->resolve));
     out->resolvers = c->resolvers;
-    out->allow_private = allows_private(c);
+    out->allow_private = c->allow_private;
     out->judged = c->mode == CONFIG_MODE_EMBEDDED;
     out->optimistic = c->accept == CONFIG_ACCEPT_OPTIMISTIC;
     out->connect_timeout = c->connect_timeout;
@@ -388,6 +394,7 @@ int setup_run(struct setup *setup, const struct config *config, char reason[SETU
     struct channel_gateway_config gateway = {0};
     const bool embedded = config->mode == CONFIG_MODE_EMBEDDED;
 
+    note_private(config);
     int status = find_users(&w);
     if (status == 0)
         status = embedded ? make_directories(&w, &tor, &gateway) : find_external_socket(&w, &gateway);

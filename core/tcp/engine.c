@@ -63,6 +63,7 @@ struct layout {
     size_t chunks, chunks_overhead, chunk_info;
     size_t boards, boards_overhead;
     size_t hosts;
+    size_t accounts;
     size_t size;
 };
 
@@ -87,6 +88,7 @@ static struct layout lay_out(const struct tcp_config *c)
     l.boards = place(&l, (size_t)boards * sizeof(struct board));
     l.boards_overhead = place(&l, pool_overhead(boards));
     l.hosts = place(&l, (size_t)c->max_hosts * sizeof(struct host_use));
+    l.accounts = place(&l, (size_t)c->max_hosts * sizeof(uint16_t));
     return l;
 }
 
@@ -138,6 +140,9 @@ struct tcp_engine *tcp_engine_init(void *memory, const struct tcp_config *config
     e->bucket_mask = bucket_count(config->max_flows) - 1;
     e->chunks.info = (struct chunk *)(void *)(base + l.chunk_info);
     e->hosts = (struct host_use *)(void *)(base + l.hosts);
+    e->accounts = (uint16_t *)(void *)(base + l.accounts);
+    for (uint32_t host = 0; host < config->max_hosts; host++)
+        e->accounts[host] = (uint16_t)host;
     e->now = now;
     e->now_ms = (uint32_t)(now / 1000);
     wheel_init(&e->wheel, base + l.flows + offsetof(struct flow, timer), sizeof(struct flow), e->now_ms);
@@ -248,6 +253,12 @@ void tcp_engine_reset_all(struct tcp_engine *e, uint64_t now)
     engine_clock(e, now);
     for (uint32_t i = pool_highest(&e->flows); i > 0; i--)
         reset_if(e, i, true, 0);
+}
+
+void tcp_engine_charge(struct tcp_engine *e, uint32_t host, uint32_t account)
+{
+    assert(host < e->cfg.max_hosts && account < e->cfg.max_hosts);
+    e->accounts[host] = (uint16_t)account;
 }
 
 void tcp_engine_reset_host(struct tcp_engine *e, uint32_t host, uint64_t now)

@@ -130,7 +130,7 @@ struct tcp_config {
     uint32_t max_chunks;     /* 4 KiB buffers for data not yet acknowledged, or out of order */
     uint32_t max_hosts;      /* workstation numbers, 1 to 65535 */
     uint32_t max_connecting; /* flows whose upstream is not open yet, in all */
-    uint32_t host_flows;     /* the same three per workstation */
+    uint32_t host_flows;     /* the same three per workstation, or per account (tcp_engine_charge()) */
     uint32_t host_connecting;
     uint32_t host_chunks;
     uint32_t mtu;                /* of the workstation link, bytes of IP packet, 576 (1280 with IPv6) to 65535 */
@@ -229,6 +229,10 @@ bool tcp_flush(struct tcp_engine *engine, uint64_t now);
 
 /* When tcp_advance() is to be called next, in *at (microseconds); false if nothing is waited for. */
 bool tcp_next_deadline(const struct tcp_engine *engine, uint64_t *at);
+
+/* Count what the workstation with this number uses against the quotas of `account` from now on, a number below max_hosts
+ * that several may have in common. At first each is its own. Only while it has no flows. */
+void tcp_engine_charge(struct tcp_engine *engine, uint32_t host, uint32_t account);
 
 /* Reset all flows (RST to the workstation, abort upstream). */
 void tcp_engine_reset_all(struct tcp_engine *engine, uint64_t now);

@@ -15,13 +15,13 @@
 #define MSS_DEFAULT_V6 1220u
 #define TIME_WAIT_STEPS 16u /* flows looked at to find one of the same workstation */
 
-/* End the oldest TIME_WAIT of a workstation. False if none is among the oldest of all. */
+/* End the oldest TIME_WAIT of a workstation's account. False if none is among the oldest of all. */
 static bool end_time_wait(struct tcp_engine *e, uint32_t host)
 {
     uint32_t i = e->time_wait_first;
     for (uint32_t step = 0; i != 0 && step < TIME_WAIT_STEPS; step++) {
         struct flow *f = flow_at(e, i);
-        if (f->host == host) {
+        if (e->accounts[f->host] == e->accounts[host]) {
             flow_end(e, f, TCP_RELEASE_CLOSE);
             return true;
         }

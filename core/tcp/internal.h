@@ -120,7 +120,8 @@ struct tcp_engine {
     uint32_t found; /* flow of the last segment, tried first: they come in runs; 0 = none */
     struct chunks chunks;
     struct pool boards;
-    struct host_use *hosts;
+    struct host_use *hosts; /* by account */
+    uint16_t *accounts;     /* of each workstation */
     struct wheel wheel;
 
     uint32_t list_first, list_last;           /* the turn's list */
@@ -412,7 +413,7 @@ void close_reset(struct tcp_engine *e, struct flow *f);
 
 static inline struct host_use *engine_host(struct tcp_engine *e, uint32_t host)
 {
-    return &e->hosts[host];
+    return &e->hosts[e->accounts[host]];
 }
 
 #endif

@@ -379,7 +379,7 @@ static void look_for_remains(unsigned descriptors)
     if (tcp->chunks != 0)
         breaks("buffers that stay");
     for (uint32_t i = 0; i < bed_config()->workstations; i++) {
-        if (bed.gateway.host_flows[i] != 0)
+        if (bed.gateway.host_flows[i] != 0 || bed.gateway.station_flows[i] != 0)
             breaks("a quota that stays taken");
     }
     if (bed_descriptors() != descriptors)

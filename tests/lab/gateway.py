@@ -103,9 +103,7 @@ class Gateway:
     def write_config(self, settings):
         sections = {
             "workstation": {"device": DEVICE, "address": f"{plan.GATEWAY}/{plan.WORKSTATION_PREFIX}"},
-            # The lab's torrc gives leave for private addresses, as its relays have no others; what is tested is without.
-            "tor": {"mode": "embedded", "data": f"{self.home}/data", "torrc": f"{self.home}/torrc",
-                    "allow_private": "no"},
+            "tor": {"mode": "embedded", "data": f"{self.home}/data", "torrc": f"{self.home}/torrc"},
             "log": {"level": "info"},
         }
         if settings.get("tor", {}).get("mode") == "external":

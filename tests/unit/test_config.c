@@ -85,6 +85,13 @@ static const struct {
      {"02:00:5e:10:00:02 10.152.152.20", "02:00:5e:10:00:02 \t10.152.152.20"},
      {"02:00:5e:10:00:02", "10.152.152.20", "02:00:5e:10:00:02 10.152.152", "01:00:5e:10:00:02 10.152.152.20",
       "02:00:5e:10:00:02 10.152.152.10", "02:00:5e:10:00:02 10.1.1.1", "02:00:5e:10:00:02, 10.152.152.20"}},
+    {"workstation",
+     "station",
+     {"02:00:5e:10:00:02 10.152.152.20", "02:00:5e:10:00:02 \t10.152.152.20"},
+     {"02:00:5e:10:00:02", "10.152.152.20", "02:00:5e:10:00:02 10.152.152", "01:00:5e:10:00:02 10.152.152.20",
+      "02:00:5e:10:00:02 10.152.152.10", "02:00:5e:10:00:02 10.1.1.1", "02:00:5e:10:00:02 fd19:c33d:88bc::20",
+      "02:00:5e:10:00:02 ::ffff:10.152.152.20", "02:00:5e:10:00:02 ::"}},
+    {"workstation", "stations", {"any"}, {"listed", "all", "yes"}},
     {"workstation", "reject", {"yes", "no"}, {"true", "on"}},
     {"workstation", "ra", {"no"}, {"true", "on", "yes"}},
     {"workstation",
@@ -110,7 +117,7 @@ static const struct {
       "a"}},
     {"tor", "data", {"/var/lib/cloister", "/srv/a b"}, {"var/lib", "./x", "/var/./lib", "/var/../lib", "/x/.."}},
     {"tor", "torrc", {"/etc/cloister/torrc"}, {"torrc", "~/torrc"}},
-    {"tor", "allow_private", {"yes", "auto"}, {"lan", ""}},
+    {"tor", "allow_private", {"yes", "no"}, {"auto", "lan", ""}},
     {"tor", "sandbox", {"yes", "no"}, {"auto", "1"}},
     {"tor", "connect_timeout", {"1", "600"}, {"0", "601", "10s"}},
     {"isolation",
@@ -484,6 +491,50 @@ static void leases_are_as_many_as_there_are_lines(void **state)
     expect_refused(text, 66, "workstation.dhcp_lease: ");
 }
 
+static void stations_are_as_many_as_there_are_lines_of_both_families(void **state)
+{
+    static const uint8_t mac[6] = {2, 0, 0x5e, 0x10, 0, 2};
+    char text[8192] = "[workstation]\n";
+    (void)state;
+    assert_int_equal(load("[workstation]\naddress6 = fd19:c33d:88bc::10/64\nstations = listed\n"
+                          "station = 02:00:5e:10:00:02 10.152.152.20\n"
+                          "station = 02:00:5e:10:00:02 fd19:c33d:88bc::20\n"
+                          "dhcp_lease = 02:00:5e:10:00:02 10.152.152.20\n"),
+                     0);
+    assert_int_equal(config.served, CONFIG_SERVED_LISTED);
+    assert_int_equal(config.stations.count, 2);
+    assert_memory_equal(config.stations.station[1].mac, mac, 6);
+    assert_true(ipaddr_is_v4(&config.stations.station[0].addr));
+    assert_int_equal(config.stations.station[1].addr.b[15], 0x20);
+
+    expect_refused("[workstation]\nstation = 02:00:5e:10:00:02 10.152.152.20\n"
+                   "station = 02:00:5e:10:00:03 10.152.152.20\n",
+                   3, "workstation.station: ");
+    expect_refused("[workstation]\nstation = 02:00:5e:10:00:02 10.152.152.20\n"
+                   "dhcp_lease = 02:00:5e:10:00:03 10.152.152.20\n",
+                   2, "workstation.station: ");
+    expect_refused("[workstation]\naddress6 = fd19:c33d:88bc::10/64\nstation = 02:00:5e:10:00:02 fd20::20\n", 3,
+                   "workstation.station: ");
+    expect_refused("[workstation]\nstation = 02:00:5e:10:00:02 10.152.152.20\nstations = listed\n"
+                   "dhcp = 10.152.152.100-10.152.152.199\n",
+                   3, "workstation.stations: ");
+    expect_refused("[limits]\nworkstations = 1\n[workstation]\nstation = 02:00:5e:10:00:02 10.152.152.20\n"
+                   "station = 02:00:5e:10:00:02 10.152.152.21\n",
+                   5, "workstation.station: ");
+    for (unsigned i = 0; i <= 64; i++) {
+        if (i == 64)
+            assert_int_equal(load(text), 0);
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "station = 02:00:5e:10:00:%02x 10.152.152.%u\n",
+                 i / 16, 20 + i);
+    }
+    expect_refused(text, 66, "workstation.station: ");
+    strcpy(text, "[workstation]\n");
+    for (unsigned i = 0; i < 17; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "station = 02:00:5e:10:00:02 10.152.152.%u\n",
+                 20 + i);
+    expect_refused(text, 18, "workstation.station: ");
+}
+
 static void no_more_is_leased_than_workstations_are_known(void **state)
 {
     (void)state;
@@ -573,6 +624,7 @@ int main(void)
         cmocka_unit_test(the_virtual_range6_must_not_overlap_the_workstation_network),
         cmocka_unit_test(advertisements_need_an_address),
         cmocka_unit_test(leases_are_as_many_as_there_are_lines),
+        cmocka_unit_test(stations_are_as_many_as_there_are_lines_of_both_families),
         cmocka_unit_test(no_more_is_leased_than_workstations_are_known),
         cmocka_unit_test(ipv6_needs_a_link_that_carries_it),
         cmocka_unit_test(a_data_directory_must_leave_room_for_the_socket_in_it),

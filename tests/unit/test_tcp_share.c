@@ -30,12 +30,13 @@ static uint32_t irs[FLOWS];      /* of the gateway's SYN */
 static uint32_t received[FLOWS]; /* bytes that the workstation was sent, in order */
 static uint16_t window[FLOWS];   /* as the last segment said */
 static uint32_t opening;
+static uint32_t host; /* that speaks */
 
-static int open_upstream(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host)
+static int open_upstream(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host_number)
 {
     (void)ctx;
     (void)tuple;
-    (void)host;
+    (void)host_number;
     id_of[opening] = id;
     return 0;
 }
@@ -82,12 +83,12 @@ static int emit(void *ctx, struct tcp_out *out)
     return 0;
 }
 
-static void unreachable(void *ctx, const struct tcp_tuple *tuple, uint32_t host, enum tcp_refusal why,
+static void unreachable(void *ctx, const struct tcp_tuple *tuple, uint32_t host_number, enum tcp_refusal why,
                         const uint8_t tcp_header[8])
 {
     (void)ctx;
     (void)tuple;
-    (void)host;
+    (void)host_number;
     (void)why;
     (void)tcp_header;
 }
@@ -107,6 +108,7 @@ static void say(uint32_t i, bool syn)
     memcpy(seg + 20, options, sizeof(options));
     const struct tcp_in in = {.src = ipaddr_v4((const uint8_t[]){10, 0, 0, 2}),
                               .dst = ipaddr_v4((const uint8_t[]){198, 51, 100, 1}),
+                              .host = host,
                               .seg = bytes_of(seg, syn ? 28 : 20)};
     tcp_input(engine, &in, now);
 }
@@ -130,9 +132,8 @@ static void open_flow(uint32_t i, bool pour)
     flush();
 }
 
-static int setup(void **state)
+static int setup_with(uint32_t host_flows)
 {
-    (void)state;
     static const struct tcp_ops ops = {.open = open_upstream,
                                        .write = write_upstream,
                                        .read = read_upstream,
@@ -143,7 +144,7 @@ static int setup(void **state)
                                       .max_chunks = CHUNKS,
                                       .max_hosts = 4,
                                       .max_connecting = FLOWS,
-                                      .host_flows = FLOWS,
+                                      .host_flows = host_flows,
                                       .host_connecting = FLOWS,
                                       .host_chunks = CHUNKS,
                                       .mtu = 1500,
@@ -159,6 +160,18 @@ static int setup(void **state)
     memset(received, 0, sizeof(received));
     memset(id_of, 0, sizeof(id_of));
     return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return setup_with(FLOWS);
+}
+
+static int setup_few(void **state)
+{
+    (void)state;
+    return setup_with(2);
 }
 
 static int teardown(void **state)
@@ -215,12 +228,43 @@ static void windows_are_smaller_when_there_are_many_flows(void **state)
     assert_int_equal(window[699], 16384);
 }
 
+/* A workstation with many addresses has one share of everything. */
+static void hosts_of_one_account_share_its_quota(void **state)
+{
+    (void)state;
+    tcp_engine_charge(engine, 1, 3);
+    tcp_engine_charge(engine, 2, 3);
+    for (uint32_t i = 0; i < 4; i++) {
+        host = 1 + i % 2;
+        opening = i;
+        say(i, true);
+        flush();
+    }
+    assert_int_equal(tcp_engine_counters(engine)->flows, 2);
+    host = 0; /* its own account */
+    for (uint32_t i = 4; i < 8; i++) {
+        opening = i;
+        say(i, true);
+        flush();
+    }
+    assert_int_equal(tcp_engine_counters(engine)->flows, 4);
+    tcp_engine_reset_host(engine, 1, now);
+    host = 2;
+    opening = 8;
+    say(8, true);
+    flush();
+    assert_int_equal(tcp_engine_counters(engine)->flows, 4);
+    assert_int_equal(tcp_engine_drops(engine)->by[DROP_TCP_QUOTA], 4);
+    host = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(flows_that_came_first_leave_memory_to_those_that_come_later, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_lone_flow_has_most_of_the_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(hosts_of_one_account_share_its_quota, setup_few, teardown),
         cmocka_unit_test_setup_teardown(windows_are_smaller_when_there_are_many_flows, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

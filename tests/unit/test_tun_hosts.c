@@ -24,6 +24,7 @@ struct scene {
     uint64_t gone_serial; /* of the binding as it still stood */
     unsigned station_gone_count;
     uint32_t gone_station;
+    uint32_t bound_station[MAX_HOSTS];
 };
 
 static bool is_busy(void *ctx, uint32_t host)
@@ -41,6 +42,13 @@ static void is_gone(void *ctx, uint32_t host)
     scene->busy[host] = false;
 }
 
+static void is_bound(void *ctx, uint32_t host, uint32_t station)
+{
+    struct scene *scene = ctx;
+    assert_int_equal(hosts_at(&scene->hosts, host)->station, station);
+    scene->bound_station[host] = station;
+}
+
 static void station_is_gone(void *ctx, uint32_t station)
 {
     struct scene *scene = ctx;
@@ -48,17 +56,28 @@ static void station_is_gone(void *ctx, uint32_t station)
     scene->gone_station = station;
 }
 
-static const struct hosts_ops ops = {.busy = is_busy, .gone = is_gone, .station_gone = station_is_gone};
+static const struct hosts_ops ops = {
+    .busy = is_busy, .bound = is_bound, .gone = is_gone, .station_gone = station_is_gone};
 
-static int start(void **state)
+static int start_with(void **state, bool listed)
 {
     static struct scene scene;
     const struct hosts_config config = {
-        .max_hosts = MAX_HOSTS, .max_per_mac = MAX_PER_MAC, .idle = IDLE, .secret = {9}};
+        .max_hosts = MAX_HOSTS, .max_per_mac = MAX_PER_MAC, .idle = IDLE, .listed = listed, .secret = {9}};
     memset(&scene, 0, sizeof(scene));
     assert_int_equal(hosts_init(&scene.hosts, &config, &ops, &scene), 0);
     *state = &scene;
     return 0;
+}
+
+static int start(void **state)
+{
+    return start_with(state, false);
+}
+
+static int start_listed(void **state)
+{
+    return start_with(state, true);
 }
 
 static int stop(void **state)
@@ -340,6 +359,62 @@ static void senseless_bounds_are_refused(void **state)
     assert_int_equal(hosts_init(&hosts, &config, &ops, NULL), -EINVAL);
 }
 
+static const uint8_t listed_mac[6] = {2, 0, 0, 0, 0, 1};
+
+static void list(struct scene *scene, unsigned addr)
+{
+    struct ipaddr a = addr_of(addr);
+    assert_int_equal(hosts_hold(&scene->hosts, &a, listed_mac, 0, UINT64_MAX), DROP_NONE);
+}
+
+static void a_listed_address_is_never_anybody_elses(void **state)
+{
+    struct scene *scene = *state;
+    struct ipaddr a = addr_of(1);
+    uint32_t number;
+    list(scene, 1);
+    assert_int_equal(speak(scene, 1, 2, UINT64_MAX - 1, &number), DROP_IP_SOURCE);
+    /* Nor does a lease that ends, or is given back, change that. */
+    assert_int_equal(hosts_hold(&scene->hosts, &a, listed_mac, 10, 20), DROP_NONE);
+    assert_int_equal(speak(scene, 1, 2, 10 * IDLE, &number), DROP_IP_SOURCE);
+    hosts_release(&scene->hosts, &a, listed_mac);
+    assert_int_equal(speak(scene, 1, 2, 10 * IDLE, &number), DROP_IP_SOURCE);
+    assert_int_equal(speak(scene, 1, 1, 10 * IDLE, &number), DROP_NONE);
+    assert_int_equal(speak(scene, 2, 2, 10 * IDLE, &number), DROP_NONE); /* others are as ever */
+}
+
+static void where_there_is_a_list_nobody_else_is_served(void **state)
+{
+    struct scene *scene = *state;
+    static const uint8_t other_mac[6] = {2, 0, 0, 0, 0, 2};
+    const struct ipaddr link_local = {{0xfe, 0x80, [15] = 7}};
+    struct ipaddr free_addr = addr_of(2);
+    uint32_t number;
+    list(scene, 1);
+    assert_int_equal(speak(scene, 1, 1, 1, &number), DROP_NONE);
+    assert_int_equal(speak(scene, 2, 1, 1, &number), DROP_IP_SOURCE); /* the right one, with an address too many */
+    assert_int_equal(speak(scene, 2, 2, 1, &number), DROP_IP_SOURCE);
+    assert_false(hosts_is_free(&scene->hosts, &free_addr, other_mac, 1)); /* so it is not leased either */
+    assert_int_equal(hosts_hold(&scene->hosts, &free_addr, other_mac, 1, 1000), DROP_IP_SOURCE);
+
+    /* The link's own addresses: for neighbour discovery, of who is listed. */
+    assert_int_equal(hosts_bind(&scene->hosts, &link_local, other_mac, 1, &number), DROP_IP_SOURCE);
+    assert_int_equal(hosts_bind(&scene->hosts, &link_local, listed_mac, 1, &number), DROP_NONE);
+    assert_int_equal(hosts_bind(&scene->hosts, &link_local, other_mac, 10 * IDLE, &number), DROP_IP_SOURCE);
+    assert_int_equal(scene->hosts.used, 2);
+    assert_int_equal(scene->gone_count, 0);
+}
+
+static void it_is_told_which_station_an_address_is_of(void **state)
+{
+    struct scene *scene = *state;
+    uint32_t number[3];
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(speak(scene, i, i == 2 ? 5 : 4, 1, &number[i]), DROP_NONE);
+    assert_int_equal(scene->bound_station[number[0]], scene->bound_station[number[1]]);
+    assert_int_not_equal(scene->bound_station[number[0]], scene->bound_station[number[2]]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +433,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_takeover_counts_against_the_takers_bound, start, stop),
         cmocka_unit_test_setup_teardown(no_serial_ever_comes_twice, start, stop),
         cmocka_unit_test_setup_teardown(a_random_history_agrees_with_a_plain_model, start, stop),
+        cmocka_unit_test_setup_teardown(a_listed_address_is_never_anybody_elses, start, stop),
+        cmocka_unit_test_setup_teardown(where_there_is_a_list_nobody_else_is_served, start_listed, stop),
+        cmocka_unit_test_setup_teardown(it_is_told_which_station_an_address_is_of, start, stop),
         cmocka_unit_test(senseless_bounds_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,15 @@ void tcp_engine_reset_host(struct tcp_engine *engine, uint32_t host, uint64_t no
     current->reset_count++;
 }
 
+void tcp_engine_charge(struct tcp_engine *engine, uint32_t host, uint32_t account)
+{
+    (void)engine;
+    if (current == NULL)
+        return; /* of what is configured, before there is a rig */
+    assert_true(host < RIG_HOSTS && account < RIG_HOSTS);
+    current->account[host] = account;
+}
+
 static int keep_sent(void *ctx, const struct iovec *iov, int count)
 {
     struct rig *rig = ctx;

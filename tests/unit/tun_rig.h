@@ -17,6 +17,7 @@
 #include "tun/tun.h"
 
 #define RIG_SENT_MAX 8u
+#define RIG_HOSTS 64u /* the most that a test configures */
 #define RIG_OFFLOAD (DEVICE_OFFLOAD_CSUM | DEVICE_OFFLOAD_TSO4 | DEVICE_OFFLOAD_TSO6)
 
 /* Bytes of a frame, or of a part of one. */
@@ -40,6 +41,7 @@ struct rig {
     unsigned too_big_count;
     uint32_t reset_host; /* the last tcp_engine_reset_host() */
     unsigned reset_count;
+    uint32_t account[RIG_HOSTS]; /* of each host, as tcp_engine_charge() says */
 
     struct tun_udp udp; /* the last datagram */
     uint8_t udp_data[65535];
