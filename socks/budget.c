@@ -23,6 +23,9 @@
 #define KNOWN_FOR (300 * SECOND)     /* after its last use; Tor keeps a circuit for ten minutes */
 #define PENDING_FOR (3 * SECOND)     /* at most */
 #define TOLD_FOR (5 * SECOND)        /* the supervisor tells more often while circuits are built */
+#define ASKERS 16u                   /* stations that are remembered; more share as so many */
+#define ASKS_FOR (2 * SECOND)        /* after its last wish */
+#define QUIET_FOR UINT64_C(250000)   /* microseconds */
 #define EARLIEST 1000u               /* microseconds between two looks */
 #define SETS 1024u                   /* of the cache, a power of two */
 #define WAYS 4u                      /* identities of a set */
@@ -41,6 +44,11 @@ struct pending {
     uint32_t station;
 };
 
+struct asker {
+    uint64_t at; /* when it last wanted a new identity, microseconds; 0: free */
+    uint32_t station;
+};
+
 struct socks_budget {
     struct socks_budget_config config;
     uint64_t base_pace; /* microseconds for each identity, as configured */
@@ -49,8 +57,11 @@ struct socks_budget {
     struct bucket whole;
     struct bucket *stations; /* config.stations of them */
     struct pending pending[SOCKS_BUDGET_PENDING];
-    uint32_t building; /* circuits that Tor said it is building */
-    uint64_t told_at;  /* when it said so */
+    struct asker askers[ASKERS]; /* who wanted one lately */
+    uint64_t quiet_until; /* microseconds; till then those who have some pending get no more, for the sake of ... */
+    uint32_t quiet_for;   /* ... this station, which has few */
+    uint32_t building;    /* circuits that Tor said it is building */
+    uint64_t told_at;     /* when it said so */
     uint64_t granted;
     uint64_t slowed;
     struct known known[SETS][WAYS];
@@ -165,6 +176,29 @@ static uint32_t count_pending(const struct socks_budget *b, uint64_t now)
     return n;
 }
 
+/* `station` wants an identity. How many may it have pending? */
+static uint32_t pending_share(struct socks_budget *b, uint32_t station, uint64_t now)
+{
+    struct asker *own = NULL, *oldest = &b->askers[0];
+    uint32_t several = 1;
+    for (unsigned i = 0; i < ASKERS; i++) {
+        struct asker *a = &b->askers[i];
+        if (a->at != 0 && a->station == station)
+            own = a;
+        else if (a->at != 0 && now - a->at < ASKS_FOR)
+            several++;
+        if (a->at < oldest->at)
+            oldest = a;
+    }
+    if (own == NULL)
+        own = oldest;
+    *own = (struct asker){.at = now, .station = station};
+    if (several == 1)
+        return SOCKS_BUDGET_PENDING_SHARE;
+    uint32_t share = SOCKS_BUDGET_PENDING_TOGETHER / several;
+    return share > SOCKS_BUDGET_PENDING_LEAST ? share : SOCKS_BUDGET_PENDING_LEAST;
+}
+
 /* Does Tor build as many circuits as it can? What it said long ago does not count. */
 static bool is_busy(const struct socks_budget *b, uint64_t now)
 {
@@ -176,6 +210,7 @@ bool socks_budget_allows(struct socks_budget *b, uint32_t station, uint64_t now)
     if (b->config.rate == 0)
         return true;
     assert(station < b->config.stations);
+    const uint32_t share = pending_share(b, station, now);
     if (ahead(&b->whole, now) > whole_room(b) || ahead(&b->stations[station], now) > station_room(b))
         return false;
     uint32_t all = 0, own = 0;
@@ -184,12 +219,23 @@ bool socks_budget_allows(struct socks_budget *b, uint32_t station, uint64_t now)
         all += pending;
         own += pending && b->pending[i].station == station;
     }
-    return all < SOCKS_BUDGET_PENDING && own < SOCKS_BUDGET_PENDING_SHARE && !is_busy(b, now);
+    if (own >= SOCKS_BUDGET_PENDING_LEAST && now < b->quiet_until && b->quiet_for != station)
+        return false;
+    return all < SOCKS_BUDGET_PENDING && own < share && !is_busy(b, now);
 }
 
 static void pay(struct bucket *bucket, uint64_t pace, uint64_t now)
 {
     bucket->due = now + ahead(bucket, now) + pace;
+}
+
+/* How many `station` has pending. */
+static uint32_t own_pending(const struct socks_budget *b, uint32_t station, uint64_t now)
+{
+    uint32_t n = 0;
+    for (unsigned i = 0; i < SOCKS_BUDGET_PENDING; i++)
+        n += is_pending(&b->pending[i], now) && b->pending[i].station == station;
+    return n;
 }
 
 void socks_budget_grant(struct socks_budget *b, uint32_t station, uint32_t identity, uint64_t now)
@@ -200,6 +246,10 @@ void socks_budget_grant(struct socks_budget *b, uint32_t station, uint32_t ident
     pay(&b->whole, b->pace, now);
     pay(&b->stations[station], b->pace, now);
     remember(b, identity, now);
+    if (own_pending(b, station, now) < SOCKS_BUDGET_PENDING_LEAST) {
+        b->quiet_for = station;
+        b->quiet_until = now + QUIET_FOR;
+    }
     for (unsigned i = 0; i < SOCKS_BUDGET_PENDING; i++) {
         if (is_pending(&b->pending[i], now))
             continue;
@@ -211,9 +261,12 @@ void socks_budget_grant(struct socks_budget *b, uint32_t station, uint32_t ident
 void socks_budget_answered(struct socks_budget *b, uint32_t identity, bool good)
 {
     for (unsigned i = 0; i < SOCKS_BUDGET_PENDING; i++) {
-        if (b->pending[i].identity != identity || identity == 0)
+        struct pending *p = &b->pending[i];
+        if (p->identity != identity || identity == 0)
             continue;
-        b->pending[i].identity = 0;
+        p->identity = 0;
+        if (p->station == b->quiet_for && own_pending(b, p->station, p->since) == 0)
+            b->quiet_until = 0;
         break;
     }
     struct known *k = good ? NULL : find(b, identity);

@@ -5,7 +5,9 @@
  * Every new identity costs Tor a circuit: three handshakes, a share of its guard's patience, and one of the 32 circuits
  * that it builds at once. So identities that Tor has no circuit for yet are metered by a rate with a burst, and by how
  * many of them are not answered yet. Who is beyond it waits (backlog.h); identities are never merged instead. One
- * workstation gets at most three quarters of each, so that there is something left for another's first flow.
+ * workstation gets at most three quarters of each, so that there is something left for another's first flow; while
+ * others want new identities too, it gets fewer circuits at a time; and while one who wants little waits for his, nobody
+ * who has two under way gets another, for a quarter of a second at most: circuits under way slow one another down.
  *
  * Tor's own word counts more than any guess: when its guard refuses circuits or they time out, the pace is halved, and
  * returns slowly; while Tor builds as many circuits as it can, nothing new is asked for.
@@ -17,7 +19,9 @@
 #include <stdint.h>
 
 #define SOCKS_BUDGET_PENDING 28u                                  /* unanswered at once; Tor builds at most 32 */
-#define SOCKS_BUDGET_PENDING_SHARE (SOCKS_BUDGET_PENDING / 4 * 3) /* of one workstation */
+#define SOCKS_BUDGET_PENDING_SHARE (SOCKS_BUDGET_PENDING / 4 * 3) /* of one workstation that is alone */
+#define SOCKS_BUDGET_PENDING_TOGETHER 8u                          /* of all together, if they are several */
+#define SOCKS_BUDGET_PENDING_LEAST 2u                             /* of one of many */
 
 struct socks_budget_config {
     uint32_t rate;     /* new identities per second, 1 to 100000; 0: as many as come, and nothing is metered */

@@ -101,20 +101,65 @@ static void what_is_not_answered_holds_others_back_for_seconds_only(void **state
         socks_budget_grant(budget, 1, i, SECOND);
     }
     assert_false(socks_budget_allows(budget, 1, SECOND));
-    for (uint32_t i = SOCKS_BUDGET_PENDING_SHARE + 1; i <= SOCKS_BUDGET_PENDING; i++) {
-        assert_true(socks_budget_allows(budget, 2, SECOND));
-        socks_budget_grant(budget, 2, i, SECOND);
-    }
-    assert_false(socks_budget_allows(budget, 3, SECOND));
-    socks_budget_answered(budget, 1, true);
-    assert_true(socks_budget_allows(budget, 3, SECOND));
-    assert_true(socks_budget_allows(budget, 1, SECOND));
-    assert_true(socks_budget_allows(budget, 1, 4 * SECOND));
     struct socks_budget_state look;
     socks_budget_look(budget, SECOND, &look);
-    assert_int_equal(look.pending, SOCKS_BUDGET_PENDING - 1);
+    assert_int_equal(look.pending, SOCKS_BUDGET_PENDING_SHARE);
+    socks_budget_answered(budget, 1, true);
+    assert_true(socks_budget_allows(budget, 1, SECOND));
+    socks_budget_grant(budget, 1, 1, SECOND);
+    assert_false(socks_budget_allows(budget, 1, 4 * SECOND - 1));
+    assert_true(socks_budget_allows(budget, 1, 4 * SECOND));
     socks_budget_look(budget, 4 * SECOND, &look);
     assert_int_equal(look.pending, 0);
+}
+
+/* How many a station may have pending at `now` beyond those it has. */
+static uint32_t pend(uint32_t station, uint64_t now)
+{
+    uint32_t n = 0;
+    for (; socks_budget_allows(budget, station, now); n++)
+        socks_budget_grant(budget, station, next_identity++, now);
+    return n;
+}
+
+static void who_is_not_alone_gets_a_few_at_a_time(void **state)
+{
+    const uint32_t half = SOCKS_BUDGET_PENDING_TOGETHER / 2;
+    (void)state;
+    start(100000, 100000);
+    assert_int_equal(pend(1, SECOND), SOCKS_BUDGET_PENDING_SHARE);
+    assert_int_equal(pend(2, SECOND), half);
+    /* Seconds later all of those are past, and both still want more. */
+    socks_budget_allows(budget, 1, 3 * SECOND);
+    socks_budget_allows(budget, 2, 4 * SECOND);
+    assert_int_equal(pend(1, 4 * SECOND), half);
+    assert_int_equal(pend(2, 4 * SECOND), half);
+    for (uint32_t station = 3; station < 13; station++)
+        assert_int_equal(pend(station, 4 * SECOND), SOCKS_BUDGET_PENDING_LEAST);
+    assert_int_equal(pend(13, 4 * SECOND), 0); /* all together, Tor builds no more */
+    /* Alone again. */
+    assert_int_equal(pend(1, 20 * SECOND), SOCKS_BUDGET_PENDING_SHARE);
+}
+
+static void who_wants_little_goes_first_for_a_moment(void **state)
+{
+    uint64_t now = SECOND;
+    (void)state;
+    start(100000, 100000);
+    assert_int_equal(pend(1, now), SOCKS_BUDGET_PENDING_SHARE);
+    for (uint32_t i = 0; i < 18; i++)
+        socks_budget_answered(budget, next_identity - 1 - i, true);
+    uint32_t left = SOCKS_BUDGET_PENDING_SHARE - 18;
+    assert_true(left >= SOCKS_BUDGET_PENDING_LEAST && left < SOCKS_BUDGET_PENDING_TOGETHER / 2);
+    assert_true(socks_budget_allows(budget, 2, now));
+    socks_budget_grant(budget, 2, 777, now);
+    assert_false(socks_budget_allows(budget, 1, now));
+    assert_false(socks_budget_allows(budget, 1, now + 249999));
+    assert_true(socks_budget_allows(budget, 2, now));
+    assert_true(socks_budget_allows(budget, 1, now + 250000)); /* the moment is over */
+    assert_false(socks_budget_allows(budget, 1, now));
+    socks_budget_answered(budget, 777, true);
+    assert_true(socks_budget_allows(budget, 1, now));
 }
 
 static void an_identity_is_known_while_it_is_used(void **state)
@@ -303,6 +348,8 @@ int main(void)
         TEST(all_together_keep_the_rate),
         TEST(a_burst_of_one_is_a_burst),
         TEST(what_is_not_answered_holds_others_back_for_seconds_only),
+        TEST(who_is_not_alone_gets_a_few_at_a_time),
+        TEST(who_wants_little_goes_first_for_a_moment),
         TEST(an_identity_is_known_while_it_is_used),
         TEST(an_identity_that_failed_is_new_again),
         TEST(of_too_many_identities_the_oldest_are_forgotten),

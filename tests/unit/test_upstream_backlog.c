@@ -197,7 +197,7 @@ static void who_comes_second_does_not_wait_behind_three_hundred(void **state)
     /* Afterwards the two have turns. */
     for (uint32_t i = 302; i <= 340; i++)
         assert_int_equal(open_from(4, i), 0);
-    poll_for(60000000);
+    poll_for(100000000); /* none is answered: each is pending for three seconds */
     assert_int_equal(socks_upstream_waiting(up), 0);
     assert_int_equal(socks_upstream_counters(up)->opened, 340);
 }
