@@ -161,6 +161,12 @@ void emit_data(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len,
 void emit_reset(struct tcp_engine *e, struct flow *f)
 {
     struct segment s = segment_of(e, f, f->snd_nxt, TCP_RST | TCP_ACK);
+    /* When all is over but what still comes from the workstation, it is answered as if there were nothing any more, and
+     * nothing is acknowledged (RFC 9293 3.10.7.1). */
+    if (f->state == FLOW_FIN_WAIT_2) {
+        s.flags = TCP_RST;
+        s.ack = 0;
+    }
     no_payload(e);
     send_segment(e, &s, &f->tuple, f->host);
     e->counters.resets_sent++;
