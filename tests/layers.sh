@@ -42,5 +42,6 @@ check core/tcp 'base tcp' "$pure"
 check dns 'base dns' "$pure openssl/crypto.h openssl/evp.h"
 check tun 'base tcp tun'
 check socks 'base tcp socks'
-check core/daemon 'base tcp tun socks dns daemon'
+check core/leaktest 'base tun leaktest'
+check core/daemon 'base tcp tun socks dns leaktest daemon'
 exit "$breached"

@@ -13,8 +13,10 @@
 #include "daemon/config_value.h"
 #include "daemon/gateway_role.h"
 #include "daemon/keeper_role.h"
+#include "daemon/leaktest_config.h"
 #include "daemon/supervisor.h"
 #include "daemon/tor_role.h"
+#include "leaktest/leaktest.h"
 
 #define EXIT_USAGE 2 /* the command line or the configuration is wrong: trying again is of no use */
 
@@ -24,6 +26,7 @@ static const char usage[] =
     "usage:\n"
     "    cloister run --config FILE     start the gateway (as root), until SIGTERM or Ctrl-C\n"
     "    cloister check --config FILE   check the configuration only\n"
+    "    cloister leaktest [OPTION]...  try whether anything but Tor gets out (--help says more)\n"
     "    cloister version\n"
     "    cloister --help\n"
     "\n"
@@ -112,6 +115,8 @@ int main(int argc, char **argv)
     };
     const char *config = NULL, *role = NULL, *fd = NULL;
     int c;
+    if (argc > 1 && strcmp(argv[1], "leaktest") == 0)
+        return leaktest_main(argc - 1, argv + 1, leaktest_config_load);
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":c:hV", options, NULL)) != -1) {
         switch (c) {
