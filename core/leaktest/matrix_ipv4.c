@@ -9,7 +9,7 @@ void matrix_add_protocols(struct matrix *m)
 {
     const struct ground *g = m->ground;
     for (unsigned protocol = 0; protocol < 256; protocol++) {
-        if (protocol != FRAME_ICMP && protocol != FRAME_TCP && protocol != FRAME_UDP && protocol != FRAME_ICMP6)
+        if (protocol != FRAME_ICMP && protocol != FRAME_TCP && protocol != FRAME_UDP)
             matrix_add(m, MATRIX_PROTOCOLS, MATRIX_SILENCE, NULL,
                        (struct packet){.to = g->internet, .protocol = (uint8_t)protocol}, NULL,
                        "protocol %u to the Internet", protocol);

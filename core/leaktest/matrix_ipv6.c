@@ -169,7 +169,7 @@ void matrix_add_icmp6(struct matrix *m)
     piece_zeros(&heads[5], 8);
     piece_add(&heads[5], gateway.b, 16);
     const struct {
-        char name[48];
+        char name[52];
         struct ipaddr to;
         uint8_t kind;
         uint32_t rest;

@@ -34,6 +34,7 @@
 #define ROUTER6 "2001:db8:1::1"
 #define GATEWAY "10.152.152.10"
 #define GATEWAY6 "fd19:c33d:88bc::10"
+#define TMPDIR_MAX 40u /* bytes: what is below it has to fit the path of a socket */
 #define READY_MS 10000
 #define END_MS 3000
 
@@ -215,10 +216,10 @@ static void open_doors(struct private_net *p)
 
 static int write_files(struct private_net *p)
 {
-    char socks[48];
+    char socks[80];
     const char *base = getenv("TMPDIR");
     snprintf(p->directory, sizeof(p->directory), "%s/cloister-leaktest.XXXXXX",
-             base != NULL && strlen(base) < 12 && base[0] == '/' ? base : "/tmp");
+             base != NULL && strlen(base) < TMPDIR_MAX && base[0] == '/' ? base : "/tmp");
     if (mkdtemp(p->directory) == NULL) {
         p->directory[0] = '\0';
         return -errno;
@@ -414,7 +415,7 @@ void private_close(struct private_net *p)
     if (p->ws >= 0)
         close(p->ws);
     if (p->directory[0] != '\0') {
-        char socks[48];
+        char socks[80];
         snprintf(socks, sizeof(socks), "%s/s", p->directory);
         unlink(p->socks);
         rmdir(socks);

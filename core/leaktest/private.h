@@ -34,8 +34,8 @@ struct private_net {
     int far, ws;               /* network namespaces */
     int doors[ATTACK_DOORS];   /* the host's open ports */
     pid_t relay, tor, gateway; /* 0: not started */
-    char directory[40];        /* of what follows; empty: not made */
-    char config[64], socks[64], log[64];
+    char directory[72];        /* of what follows; empty: not made */
+    char config[96], socks[96], log[96];
     const char *via; /* the workstation's interface, in `ws` */
 };
 
