@@ -252,7 +252,6 @@ static int find_gateway(struct test *t, leaktest_load load)
 static int look_around(struct test *t)
 {
     struct attack *a = t->attack;
-    const char *spared[] = {t->gateway.device, t->station.port, NULL};
     add_other(&a->ground, "the NIC itself", t->station.nic_mac);
     if (t->station.port[0] != '\0')
         add_other(&a->ground, "the other end", t->station.port_mac);
@@ -270,6 +269,9 @@ static int look_around(struct test *t)
         if (own[i] != NULL && own[i][0] != '\0' && t->options.netns == NULL)
             a->own_count = links_with_ports(own[i], a->own, a->own_count, ATTACK_INTERFACES);
     }
+    /* A bridge reports on its own wire which groups it listens to. Its address is no secret there; that its kernel answers
+     * would be, and is seen as an answer. */
+    const char *spared[] = {t->gateway.device, t->station.port, bridge, NULL};
     int status = secrets_gather(&a->secrets, &a->ground, spared);
     return status == 0 ? 0 : cannot("ask for this host's addresses: %s", strerror(-status));
 }
