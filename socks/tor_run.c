@@ -59,5 +59,7 @@ int tor_process_run(const struct tor_process_config *config)
         return -ENOMEM;
     if (tor_main_configuration_set_command_line(tor, arguments.count, arguments.argv) < 0)
         return -EINVAL;
-    return tor_run_main(tor);
+    /* -1 is Tor's word for what it has logged itself, and no errno. */
+    int status = tor_run_main(tor);
+    return status < 0 ? 1 : status;
 }

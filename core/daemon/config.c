@@ -550,6 +550,11 @@ static void check_segment(struct reader *r)
                "workstation.attach: together with workstation.bridge; the interfaces get a bridge of their own, so "
                "remove "
                "one of the two");
+    if (strcmp(c->bridge, c->device) == 0)
+        refuse(
+            r, line_of(r, "workstation", "bridge"),
+            "workstation.bridge: \"%s\" is the name of the TAP (workstation.device); write another for one of them",
+            c->bridge);
     for (size_t i = 0; i < CONFIG_ATTACH_MAX; i++) {
         if (strcmp(c->attach[i], c->device) == 0 || strcmp(c->attach[i], SEGMENT_BRIDGE) == 0)
             refuse(r, line, "workstation.attach: \"%s\" is the name of %s; rename the interface", c->attach[i],
@@ -697,6 +702,7 @@ int config_load(struct config *config, const char *file, char *error)
     struct reader r = {.config = config, .file = file, .error = error};
     char want[160];
     memset(config, 0, sizeof(*config));
+    config->file = file;
     error[0] = '\0';
     for (size_t i = 0; i < KEYS_COUNT; i++) {
         if (keys[i].fallback != NULL && !key_store(config, &keys[i], keys[i].fallback, want, sizeof(want))) {
@@ -722,6 +728,10 @@ int config_load(struct config *config, const char *file, char *error)
     }
     if (r.status == 0)
         check_whole(&r);
+    config->line = (struct config_lines){.torrc = line_of(&r, "tor", "torrc"),
+                                         .user = line_of(&r, "process", "user"),
+                                         .tor_user = line_of(&r, "process", "tor_user"),
+                                         .gateway_user = line_of(&r, "process", "gateway_user")};
     /* The defaults of one workstation's share follow the whole. */
     config->workstation_flows = lesser(config->workstation_flows, config->flows);
     config->connecting = lesser(config->connecting, config->flows);
@@ -729,14 +739,26 @@ int config_load(struct config *config, const char *file, char *error)
     return r.status;
 }
 
-int config_check_files(const struct config *config, const char *file, char *error)
+void config_say(const struct config *config, int line, char *error, const char *format, ...)
+{
+    int n = line > 0 ? snprintf(error, CONFIG_ERROR_MAX, "%s:%d: ", config->file, line)
+                     : snprintf(error, CONFIG_ERROR_MAX, "%s: ", config->file);
+    if (n < 0 || (unsigned)n >= CONFIG_ERROR_MAX)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error + n, CONFIG_ERROR_MAX - (size_t)n, format, args);
+    va_end(args);
+}
+
+int config_check_files(const struct config *config, char *error)
 {
     struct stat st;
     if (config->mode != CONFIG_MODE_EMBEDDED || config->torrc[0] == '\0')
         return 0;
     int status = stat(config->torrc, &st) != 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
     if (status != 0)
-        snprintf(error, CONFIG_ERROR_MAX, "%s: tor.torrc: %s: %s; write the file, or remove the line", file,
-                 config->torrc, status == -EINVAL ? "not a regular file" : strerror(-status));
+        config_say(config, config->line.torrc, error, "tor.torrc: %s: %s; write the file, or remove the line",
+                   config->torrc, status == -EINVAL ? "not a regular file" : strerror(-status));
     return status;
 }

@@ -85,7 +85,16 @@ enum config_served {
 
 #define CONFIG_ADDRESSES_OF_MAC 16u /* that one MAC address may have at once */
 
+/* Where keys were set whose values are looked at later: line numbers, 0: nowhere. */
+struct config_lines {
+    int torrc;
+    int user, tor_user, gateway_user;
+};
+
 struct config {
+    const char *file; /* as config_load() was given it: borrowed */
+    struct config_lines line;
+
     /* [workstation] */
     char device[IFNAMSIZ]; /* name of the TAP */
     char bridge[IFNAMSIZ]; /* existing bridge to join, or empty */
@@ -163,7 +172,11 @@ struct config {
  * undefined. */
 int config_load(struct config *config, const char *file, char *error);
 
+/* Write a message of the same form about a key that was set at `line` of the file, or nowhere (0). */
+__attribute__((format(printf, 4, 5))) void config_say(const struct config *config, int line, char *error,
+                                                      const char *format, ...);
+
 /* Check that the files which the configuration names are there. 0, or negative errno with a message as above. */
-int config_check_files(const struct config *config, const char *file, char *error);
+int config_check_files(const struct config *config, char *error);
 
 #endif

@@ -14,13 +14,14 @@
 #include "socks/directory.h"
 
 struct who {
+    int line;               /* of the key, for messages, as are the next two */
     const char *key;        /* in [process], for messages */
     const char *configured; /* or empty */
     const char *name;       /* if not configured */
     uint32_t fallback;      /* if there is none of that name */
 };
 
-static int find(const struct who *who, struct channel_identity *out, char *error)
+static int find(const struct config *config, const struct who *who, struct channel_identity *out, char *error)
 {
     const char *name = who->configured[0] != '\0' ? who->configured : who->name;
     uint32_t number = who->fallback;
@@ -32,14 +33,14 @@ static int find(const struct who *who, struct channel_identity *out, char *error
         out->uid = pw->pw_uid;
         out->gid = pw->pw_gid;
     } else if (who->configured[0] != '\0' && !numeric) {
-        snprintf(error, CONFIG_ERROR_MAX, "process.%s: there is no user \"%s\"; create it, or remove the line",
-                 who->key, name);
+        config_say(config, who->line, error, "process.%s: there is no user \"%s\"; create it, or remove the line",
+                   who->key, name);
         return -ENOENT;
     }
     if (out->uid == 0 || out->gid == 0) {
-        snprintf(error, CONFIG_ERROR_MAX,
-                 "process.%s: user \"%s\" is root or has root's group; give it a user without privileges", who->key,
-                 name);
+        config_say(config, who->line, error,
+                   "process.%s: user \"%s\" is root or has root's group; give it a user without privileges",
+                   who->key, name);
         return -EINVAL;
     }
     return 0;
@@ -47,20 +48,25 @@ static int find(const struct who *who, struct channel_identity *out, char *error
 
 int identities_find(const struct config *config, struct identities *out, char *error)
 {
-    const struct who supervisor = {"user", config->user, "cloister", IDENTITY_FALLBACK_SUPERVISOR};
-    const struct who tor = {"tor_user", config->tor_user, "cloister-tor", IDENTITY_FALLBACK_TOR};
-    const struct who gateway = {"gateway_user", config->gateway_user, "cloister-gateway",
+    const struct who supervisor = {config->line.user, "user", config->user, "cloister",
+                                   IDENTITY_FALLBACK_SUPERVISOR};
+    const struct who tor = {config->line.tor_user, "tor_user", config->tor_user, "cloister-tor",
+                            IDENTITY_FALLBACK_TOR};
+    const struct who gateway = {config->line.gateway_user, "gateway_user", config->gateway_user, "cloister-gateway",
                                 IDENTITY_FALLBACK_GATEWAY};
-    int status = find(&supervisor, &out->supervisor, error);
+    int status = find(config, &supervisor, &out->supervisor, error);
     if (status == 0)
-        status = find(&tor, &out->tor, error);
+        status = find(config, &tor, &out->tor, error);
     if (status == 0)
-        status = find(&gateway, &out->gateway, error);
+        status = find(config, &gateway, &out->gateway, error);
     if (status != 0)
         return status;
     if (out->supervisor.uid == out->tor.uid || out->tor.uid == out->gateway.uid ||
         out->gateway.uid == out->supervisor.uid) {
-        snprintf(error, CONFIG_ERROR_MAX, "process: user, tor_user and gateway_user must be three different users");
+        int line = config->line.user > 0       ? config->line.user
+                   : config->line.tor_user > 0 ? config->line.tor_user
+                                               : config->line.gateway_user;
+        config_say(config, line, error, "process: user, tor_user and gateway_user must be three different users");
         return -EINVAL;
     }
     out->tor.gid = out->gateway.gid;

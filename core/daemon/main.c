@@ -12,6 +12,7 @@
 #include "daemon/config.h"
 #include "daemon/config_value.h"
 #include "daemon/gateway_role.h"
+#include "daemon/identity.h"
 #include "daemon/keeper_role.h"
 #include "daemon/leaktest_config.h"
 #include "daemon/supervisor.h"
@@ -75,9 +76,12 @@ static int run_role(const char *role, const char *fd)
 static int load(struct config *config, const char *file)
 {
     char error[CONFIG_ERROR_MAX];
+    struct identities who;
     int status = config_load(config, file, error);
     if (status == 0)
-        status = config_check_files(config, file, error);
+        status = config_check_files(config, error);
+    if (status == 0)
+        status = identities_find(config, &who, error);
     if (status != 0)
         fprintf(stderr, "%s\n", error);
     return status;

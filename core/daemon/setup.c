@@ -15,13 +15,16 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/range.h"
 #include "daemon/channel.h"
 #include "daemon/identity.h"
 #include "daemon/log.h"
@@ -135,14 +138,35 @@ static int make_directories(struct work *w, struct channel_tor_config *tor, stru
     return 0;
 }
 
+/* Wait for a message of the child, or for the wish to end. As poll(): 0 if neither came in time; -1 if one cannot wait. */
+static int await(struct work *w, const struct child *child)
+{
+    sigset_t end;
+    sigemptyset(&end);
+    sigaddset(&end, SIGTERM);
+    sigaddset(&end, SIGINT);
+    struct pollfd fds[] = {{.fd = signalfd(-1, &end, SFD_CLOEXEC), .events = POLLIN},
+                           {.fd = child->channel, .events = POLLIN}};
+    int n;
+    do
+        n = fds[0].fd >= 0 ? poll(fds, 2, LOCK_IN_MS) : -1;
+    while (n < 0 && errno == EINTR);
+    int status = n < 0 ? -errno : n;
+    if (fds[0].fd >= 0)
+        close(fds[0].fd);
+    if (n > 0 && fds[0].revents != 0) {
+        snprintf(w->reason, SETUP_REASON_MAX, "a signal to end, before it had started");
+        return -ECANCELED;
+    }
+    return status < 0 ? fail(w, status, "wait for a process", NULL) : status;
+}
+
 static int await_message(struct work *w, struct child *child, enum channel_type type,
                          struct channel_message *message)
 {
-    struct pollfd pfd = {.fd = child->channel, .events = POLLIN};
-    int n;
-    do
-        n = poll(&pfd, 1, LOCK_IN_MS);
-    while (n < 0 && errno == EINTR);
+    int n = await(w, child);
+    if (n < 0)
+        return n;
     if (n == 0) {
         snprintf(w->reason, SETUP_REASON_MAX, "%s did not lock itself in within %u s", child->role,
                  LOCK_IN_MS / 1000u);
@@ -267,6 +291,18 @@ static void note_private(const struct config *c)
                   LOG_S("note",
                         "ClientRejectInternalAddresses 0 is of no effect for workstations: private addresses "
                         "are refused unless tor.allow_private = yes"));
+}
+
+/* Workstations see these addresses, and those of a network that is routed to this place would tell where it is. */
+static void note_public(const struct config *c)
+{
+    bool public4 = range_is_internet(&c->network.addr);
+    bool public6 = c->network6.len != 0 && range_is_internet(&c->network6.addr);
+    if (public4 || public6)
+        log_event(LOG_LEVEL_WARN, "public", LOG_S("key", public4 ? "workstation.address" : "workstation.address6"),
+                  LOG_S("note",
+                        "no private network: if its addresses are routed to you, they tell workstations who "
+                        "you are; and what else has addresses of it cannot be reached"));
 }
 
 static int start_gateway(struct work *w, struct channel_gateway_config *out)
@@ -395,6 +431,7 @@ int setup_run(struct setup *setup, const struct config *config, char reason[SETU
     const bool embedded = config->mode == CONFIG_MODE_EMBEDDED;
 
     note_private(config);
+    note_public(config);
     int status = find_users(&w);
     if (status == 0)
         status = embedded ? make_directories(&w, &tor, &gateway) : find_external_socket(&w, &gateway);

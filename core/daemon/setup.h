@@ -25,7 +25,7 @@ struct setup {
     struct bridge_guard guard;
 };
 
-/* Do all of it. 0; or negative errno with the reason as a sentence in `reason`: what was started is ended again. */
+/* Do all of it, unless SIGTERM or SIGINT, which the caller has blocked, comes first (-ECANCELED). 0; or negative errno with the reason as a sentence in `reason`: what was started is ended again. */
 int setup_run(struct setup *setup, const struct config *config, char reason[SETUP_REASON_MAX]);
 
 #endif

@@ -48,6 +48,7 @@ struct supervisor {
     struct setup setup;
     enum state state;
     int exit_status;
+    bool terminal;                 /* we log to one: SIGHUP says that it is gone */
     unsigned asked;                /* counters that the gateway still owes us */
     char reason[SETUP_REASON_MAX]; /* why all is ending; empty while it runs */
     uint64_t started;              /* ms, uv_now() */
@@ -251,6 +252,11 @@ static void on_signal(uv_signal_t *handle, int signum)
             log_event(LOG_LEVEL_WARN, "counters", LOG_S("note", "the gateway does not read its messages"));
         return;
     }
+    if (signum == SIGHUP && !s->terminal) {
+        log_event(LOG_LEVEL_WARN, "reload",
+                  LOG_S("note", "the configuration is read at start only; restart cloister for a change to count"));
+        return;
+    }
     begin_to_end(s, 0, signum == SIGTERM ? "SIGTERM" : signum == SIGINT ? "SIGINT" : "SIGHUP");
 }
 
@@ -349,13 +355,16 @@ int supervisor_run(const struct config *config)
     s.config = config;
     log_setup(config->level, "supervisor", config->identities);
     hardening_setup(config->hardening == CONFIG_HARDENING_BEST_EFFORT);
+    s.terminal = isatty(STDERR_FILENO) != 0;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     hold_signals(true);
-    if (setup_run(&s.setup, config, s.reason) != 0)
-        return report_exit(s.reason, 1);
+    int status = setup_run(&s.setup, config, s.reason);
+    if (status != 0)
+        return report_exit(s.reason, status == -ECANCELED ? 0 : 1);
 
     setenv("UV_USE_IO_URING", "0", 1); /* filter.c */
-    int status = uv_loop_init(&s.loop);
+    status = uv_loop_init(&s.loop);
     if (status != 0)
         return report_exit(uv_strerror(status), 1);
     s.started = uv_now(&s.loop);

@@ -135,5 +135,9 @@ int tor_role_run(int channel)
         log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "start Tor"), LOG_E("error", status));
         return 1;
     }
+    if (status > 0)
+        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "run Tor"), LOG_I("status", status),
+                  LOG_S("note",
+                        "Tor gave up: what it said stands above; if it is about a line of tor.torrc, correct it"));
     return status;
 }

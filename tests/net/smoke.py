@@ -448,6 +448,26 @@ class End(unittest.TestCase):
             self.expect_end(0)
             self.assertEqual(flow.result(), 104)
 
+    def test_signals_without_a_meaning_end_nothing(self):
+        for number in (signal.SIGHUP, signal.SIGUSR2):
+            self.gateway.process.send_signal(number)
+        self.assertIn("restart cloister", self.gateway.wait_for("event=reload"))
+        self.gateway.curl(f"http://{FAR}/12345")
+        self.assertIsNone(self.gateway.process.poll())
+
+    def test_the_end_of_its_terminal_ends_it(self):
+        self.gateway.close()
+        ours, theirs = os.openpty()
+        config = self.directory / "cloister.conf"
+        process = subprocess.Popen([CLOISTER, "run", "--config", str(config)], stderr=theirs, stdin=theirs)
+        os.close(theirs)
+        said = b""
+        while b"event=ready" not in said:
+            said += os.read(ours, 4096)
+        process.send_signal(signal.SIGHUP)
+        self.assertEqual(process.wait(5), 0)
+        os.close(ours)
+
     def test_a_signal_to_all_processes_is_a_good_end_too(self):
         pids = list(self.gateway.children().values())
         for pid in pids:
@@ -698,12 +718,49 @@ class Refusal(unittest.TestCase):
     def test_a_bridge_that_is_not_there(self):
         self.expect_failure(self.start("[workstation]\nbridge = br99\n" + self.external()), "br99", "create it first")
 
+    def expect_refusal(self, text, line, *words):
+        """Of the configuration: by `check` and `run` alike."""
+        self.config.write_text(text)
+        for command in ("check", "run"):
+            ended = self.call(command, "--config", str(self.config))
+            self.assertEqual(ended.returncode, 2, ended.stderr)
+            for word in (f"{self.config}:{line}: ", *words):
+                self.assertIn(word, ended.stderr)
+
     def test_a_user_that_is_not_there(self):
-        self.expect_failure(self.start("[process]\ngateway_user = nobody-at-all\n" + self.external()),
+        self.expect_refusal("[process]\ngateway_user = nobody-at-all\n" + self.external(), 2,
                             "process.gateway_user", "nobody-at-all")
 
+    def test_a_torrc_that_is_not_there(self):
+        self.expect_refusal("[tor]\n\ntorrc = /nonexistent/torrc\n", 3, "tor.torrc: /nonexistent/torrc: No such file")
+
+    def test_a_torrc_that_tor_does_not_like(self):
+        torrc = self.directory / "torrc"
+        torrc.write_text("NoSuchOption 1\n")
+        ended = self.start(f"[tor]\ndata = {self.directory}/data\ntorrc = {torrc}\n")
+        self.assertEqual(ended.returncode, 1, ended.stderr)
+        self.assertIn("NoSuchOption", ended.stderr)
+        self.assertIn("Tor gave up: what it said stands above", ended.stderr)
+        self.assertNotIn("not permitted", ended.stderr)
+        self.assertIn('reason="tor exited with status 1"', ended.stderr.splitlines()[-1])
+
+    def test_a_signal_to_end_before_it_has_started(self):
+        self.config.write_text(self.external())
+        process = subprocess.Popen([CLOISTER, "run", "--config", str(self.config)], stderr=subprocess.PIPE, text=True)
+        while not (children := pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()):
+            self.assertIsNone(process.poll())
+        os.kill(int(children[0]), signal.SIGSTOP)
+        began = time.monotonic()
+        process.terminate()
+        said = process.communicate(timeout=5)[1]
+        self.assertLess(time.monotonic() - began, 2)
+        self.assertEqual(process.returncode, 0, said)
+        self.assertIn('event=exit reason="a signal to end, before it had started" status=0', said)
+        self.assertFalse(is_alive(int(children[0])))
+        self.assertEqual(run("ip", "-o", "link", "show", "type", "tun"), "")
+
     def test_users_that_are_the_same(self):
-        self.expect_failure(self.start("[process]\ngateway_user = 5000\ntor_user = 5000\n" + self.external()),
+        self.expect_refusal("[process]\ngateway_user = 5000\ntor_user = 5000\n" + self.external(), 3,
                             "three different users")
 
     def test_a_socket_directory_for_root_only(self):

@@ -572,17 +572,24 @@ static void the_share_of_a_workstation_follows_the_whole(void **state)
     expect_refused("[limits]\nworkstation_connecting = 5\nconnecting = 4\n", 2, "limits.workstation_connecting: ");
 }
 
+static void the_bridge_is_not_the_device(void **state)
+{
+    (void)state;
+    expect_refused("[workstation]\ndevice = br0\nbridge = br0\n", 3, "workstation.bridge: ");
+    expect_refused("[workstation]\nbridge = cloister0\n", 2, "workstation.bridge: ");
+}
+
 static void a_torrc_that_is_not_there_is_refused(void **state)
 {
     (void)state;
     assert_int_equal(load("[tor]\ntorrc = /nonexistent/torrc\n"), 0);
-    assert_int_equal(config_check_files(&config, path, error), -ENOENT);
-    assert_non_null(strstr(error, "tor.torrc: /nonexistent/torrc: No such file"));
+    assert_int_equal(config_check_files(&config, error), -ENOENT);
+    assert_non_null(strstr(error, ":2: tor.torrc: /nonexistent/torrc: No such file"));
     assert_int_equal(load("[tor]\ntorrc = /tmp\n"), 0);
-    assert_int_equal(config_check_files(&config, path, error), -EINVAL);
+    assert_int_equal(config_check_files(&config, error), -EINVAL);
     /* Of no matter for an external Tor. */
     assert_int_equal(load("[tor]\nmode = external\nsocks = unix:/run/tor/socks\ntorrc = /nonexistent/torrc\n"), 0);
-    assert_int_equal(config_check_files(&config, path, error), 0);
+    assert_int_equal(config_check_files(&config, error), 0);
 }
 
 static int make_file(void **state)
@@ -629,6 +636,7 @@ int main(void)
         cmocka_unit_test(ipv6_needs_a_link_that_carries_it),
         cmocka_unit_test(a_data_directory_must_leave_room_for_the_socket_in_it),
         cmocka_unit_test(the_share_of_a_workstation_follows_the_whole),
+        cmocka_unit_test(the_bridge_is_not_the_device),
         cmocka_unit_test(a_torrc_that_is_not_there_is_refused),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
