@@ -59,19 +59,36 @@ enum drop input_udp(struct tun *tun, const struct packet *packet, const struct f
     return why == DROP_UDP ? input_refuse(tun, packet, host, OUTPUT_REFUSAL_PORT, why) : why;
 }
 
-/* It is believed only from whom the segment was for, or from a router that owns that address on this link, and only about
+/* An error is believed only from whom the segment was for, or from a router that owns that address on this link, and only about
  * the path it came from; whether the quoted sequence number is in flight is for the engine to judge (RFC 5927). */
-enum drop input_too_big(struct tun *tun, const struct packet *packet, const struct frame *frame,
-                        const struct icmp_quote *quote, uint32_t mtu, uint64_t now)
+static bool is_believed(const struct tun *tun, const struct packet *packet, const struct frame *frame,
+                        const struct icmp_quote *quote, struct tcp_tuple *tuple)
 {
-    if (!ipaddr_equal(&quote->src, &packet->dst) || !hosts_is_bound(&tun->hosts, &quote->dst, frame->src_mac))
-        return DROP_ICMP;
-    const struct tcp_tuple tuple = {
+    *tuple = (struct tcp_tuple){
         .src = quote->dst,
         .dst = quote->src,
         .src_port = quote->dst_port,
         .dst_port = quote->src_port,
     };
+    return ipaddr_equal(&quote->src, &packet->dst) && hosts_is_bound(&tun->hosts, &quote->dst, frame->src_mac);
+}
+
+enum drop input_unreachable(struct tun *tun, const struct packet *packet, const struct frame *frame,
+                            const struct icmp_quote *quote, bool hard, uint64_t now)
+{
+    struct tcp_tuple tuple;
+    if (!is_believed(tun, packet, frame, quote, &tuple))
+        return DROP_ICMP;
+    tcp_unreachable(tun->engine, &tuple, quote->seq, hard, now);
+    return DROP_NONE;
+}
+
+enum drop input_too_big(struct tun *tun, const struct packet *packet, const struct frame *frame,
+                        const struct icmp_quote *quote, uint32_t mtu, uint64_t now)
+{
+    struct tcp_tuple tuple;
+    if (!is_believed(tun, packet, frame, quote, &tuple))
+        return DROP_ICMP;
     tcp_packet_too_big(tun->engine, &tuple, quote->seq, mtu, now);
     return DROP_NONE;
 }

@@ -38,4 +38,9 @@ enum drop input_refuse(struct tun *tun, const struct packet *packet, uint32_t ho
 enum drop input_too_big(struct tun *tun, const struct packet *packet, const struct frame *frame,
                         const struct icmp_quote *quote, uint32_t mtu, uint64_t now);
 
+/* "Destination unreachable" about a segment of ours, for good (`hard`) or for now (RFC 792, 4443 3.1): to the engine, which
+ * asks it of a SYN only. */
+enum drop input_unreachable(struct tun *tun, const struct packet *packet, const struct frame *frame,
+                            const struct icmp_quote *quote, bool hard, uint64_t now);
+
 #endif

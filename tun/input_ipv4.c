@@ -20,6 +20,9 @@ static enum drop input_icmp(struct tun *tun, const struct packet *packet, const 
         return icmp_parse_quote(&quote, icmp.body)
                    ? input_too_big(tun, packet, frame, &quote, icmp.rest & 0xffff, now)
                    : DROP_ICMP;
+    if (icmp.type == ICMP_UNREACHABLE && icmp_parse_quote(&quote, icmp.body))
+        return input_unreachable(tun, packet, frame, &quote,
+                                 icmp.code == ICMP_CODE_PROTOCOL || icmp.code == ICMP_CODE_PORT, now);
     if (icmp.type != ICMP_ECHO_REQUEST || icmp.code != 0)
         return DROP_ICMP;
     if (!ipaddr_equal(&packet->dst, &tun->config.address))

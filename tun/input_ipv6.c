@@ -68,6 +68,8 @@ static enum drop input_icmpv6(struct tun *tun, const struct packet *packet, cons
     struct icmp_quote quote;
     if (icmp->type == ICMPV6_TOO_BIG && icmpv6_parse_quote(&quote, icmp->body))
         return input_too_big(tun, packet, frame, &quote, icmp->rest, now);
+    if (icmp->type == ICMPV6_UNREACHABLE && icmpv6_parse_quote(&quote, icmp->body))
+        return input_unreachable(tun, packet, frame, &quote, icmp->code == ICMPV6_CODE_PORT, now);
     if (icmp->type != ICMPV6_ECHO_REQUEST || icmp->code != 0)
         return DROP_ICMP;
     if (!ipv6_is_gateway(&packet->dst, &tun->scope6))

@@ -156,18 +156,41 @@ static void fragmentation_needed_is_handed_on_as_the_flow_has_it(void **state)
     assert_int_equal(rig->too_big_mtu, 0x578);
 }
 
+static void unreachable_is_handed_on_and_only_two_kinds_are_for_good(void **state)
+{
+    struct rig *rig = *state;
+    struct wire wire, quoted;
+    struct ipaddr station = rig_addr(RIG_STATION), far = rig_addr(RIG_FAR);
+    introduce(rig);
+    quote(&quoted, RIG_FAR, RIG_STATION, 6);
+    for (unsigned code = 0; code < 16; code++) {
+        if (code == 4)
+            continue;
+        unsigned before = rig->unreachable_count;
+        icmp(&wire, RIG_FAR, 3, (uint8_t)code, 0, quoted.b, quoted.n);
+        rig_expect_use(rig, &wire);
+        assert_int_equal(rig->unreachable_count, before + 1);
+        assert_int_equal(rig->unreachable_hard, code == 2 || code == 3);
+        assert_true(ipaddr_equal(&rig->unreachable_tuple.src, &station));
+        assert_true(ipaddr_equal(&rig->unreachable_tuple.dst, &far));
+        assert_int_equal(rig->unreachable_tuple.src_port, 40000);
+        assert_int_equal(rig->unreachable_tuple.dst_port, 443);
+        assert_int_equal(rig->unreachable_seq, 0xdeadbeef);
+    }
+    icmp(&wire, "1.2.3.4", 3, 3, 0, quoted.b, quoted.n); /* sent to another than the quoted far end */
+    rig_expect_drop(rig, &wire, DROP_ICMP);
+    quote(&quoted, RIG_FAR, RIG_OTHER, 6); /* about somebody unknown */
+    icmp(&wire, RIG_FAR, 3, 3, 0, quoted.b, quoted.n);
+    rig_expect_drop(rig, &wire, DROP_ICMP);
+    assert_int_equal(rig->unreachable_count, 15);
+}
+
 static void no_other_error_reaches_the_engine(void **state)
 {
     struct rig *rig = *state;
     struct wire wire, quoted;
     introduce(rig);
     quote(&quoted, RIG_FAR, RIG_STATION, 6);
-    for (unsigned code = 0; code < 16; code++) {
-        if (code == 4)
-            continue;
-        icmp(&wire, RIG_FAR, 3, (uint8_t)code, 1400, quoted.b, quoted.n);
-        rig_expect_drop(rig, &wire, DROP_ICMP);
-    }
     static const uint8_t types[] = {4, 5, 11, 12}; /* source quench, redirect, time exceeded, parameter problem */
     for (size_t i = 0; i < sizeof(types); i++) {
         icmp(&wire, RIG_FAR, types[i], 4, 1400, quoted.b, quoted.n);
@@ -237,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_checksum_or_a_short_message_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(every_other_type_and_code_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(fragmentation_needed_is_handed_on_as_the_flow_has_it, start, stop),
+        cmocka_unit_test_setup_teardown(unreachable_is_handed_on_and_only_two_kinds_are_for_good, start, stop),
         cmocka_unit_test_setup_teardown(no_other_error_reaches_the_engine, start, stop),
         cmocka_unit_test_setup_teardown(fragmentation_needed_about_anything_else_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(nobody_speaks_for_a_neighbours_flow, start, stop),

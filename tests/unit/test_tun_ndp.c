@@ -345,6 +345,31 @@ static void packet_too_big_is_handed_on_as_the_flow_has_it(void **state)
     assert_int_equal(rig->too_big_count, 1);
 }
 
+static void unreachable_over_ipv6_is_handed_on(void **state)
+{
+    struct rig *rig = *state;
+    struct wire wire, message;
+    struct spec spec = rig_spec6(58);
+    struct ipaddr station = rig_addr(RIG_STATION6), far = rig_addr(RIG_FAR6);
+    uint8_t quoted[48] = {0x60, 0, 0, 0, 0, 40, 6, 64};
+    memcpy(quoted + 8, far.b, 16);
+    memcpy(quoted + 24, station.b, 16);
+    memcpy(quoted + 40, "\x01\xbb\x9c\x40\xde\xad\xbe\xef", 8);
+    for (uint8_t code = 0; code < 8; code++) {
+        rig_icmpv6(&message, &spec, 1, code, 0, quoted, sizeof(quoted));
+        rig_frame(&wire, &spec, &message);
+        rig_expect_use(rig, &wire);
+        assert_int_equal(rig->unreachable_count, code + 1);
+        assert_int_equal(rig->unreachable_hard, code == 4);
+        assert_true(ipaddr_equal(&rig->unreachable_tuple.src, &station));
+        assert_true(ipaddr_equal(&rig->unreachable_tuple.dst, &far));
+        assert_int_equal(rig->unreachable_seq, 0xdeadbeef);
+    }
+    rig_icmpv6(&message, &spec, 1, 4, 0, quoted, 47);
+    rig_frame(&wire, &spec, &message);
+    rig_expect_drop(rig, &wire, DROP_ICMP);
+}
+
 static void an_offload_header_on_icmpv6_is_dropped(void **state)
 {
     struct wire wire, message;
@@ -387,6 +412,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_echo_request_whose_answer_would_not_fit_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(other_icmpv6_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(packet_too_big_is_handed_on_as_the_flow_has_it, start, stop),
+        cmocka_unit_test_setup_teardown(unreachable_over_ipv6_is_handed_on, start, stop),
         cmocka_unit_test_setup_teardown(an_offload_header_on_icmpv6_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(an_announcement_is_made_for_both_families, start, stop),
     };

@@ -30,6 +30,17 @@ void tcp_input(struct tcp_engine *engine, const struct tcp_in *in, uint64_t now)
     current->tcp_count++;
 }
 
+void tcp_unreachable(struct tcp_engine *engine, const struct tcp_tuple *tuple, uint32_t seq, bool hard,
+                     uint64_t now)
+{
+    (void)engine;
+    (void)now;
+    current->unreachable_tuple = *tuple;
+    current->unreachable_seq = seq;
+    current->unreachable_hard = hard;
+    current->unreachable_count++;
+}
+
 void tcp_packet_too_big(struct tcp_engine *engine, const struct tcp_tuple *tuple, uint32_t seq, uint32_t mtu,
                         uint64_t now)
 {
@@ -380,14 +391,14 @@ void rig_expect_drop(struct rig *rig, const struct wire *wire, enum drop why)
     uint64_t reason_before = rig->tun.drops.by[why];
     uint64_t used = rig->tun.counters.frames_used;
     uint64_t in = rig->tun.counters.frames_in;
-    unsigned handed = rig->tcp_count + rig->too_big_count + rig->sent_count;
+    unsigned handed = rig->tcp_count + rig->too_big_count + rig->unreachable_count + rig->sent_count;
     rig_feed(rig, wire);
     if (rig->tun.drops.by[why] != reason_before + 1)
         fail_msg("not dropped as %s", drop_name(why));
     assert_int_equal(drops_in_all(rig), before + 1);
     assert_int_equal(rig->tun.counters.frames_used, used);
     assert_int_equal(rig->tun.counters.frames_in, in + 1);
-    assert_int_equal(rig->tcp_count + rig->too_big_count + rig->sent_count, handed);
+    assert_int_equal(rig->tcp_count + rig->too_big_count + rig->unreachable_count + rig->sent_count, handed);
 }
 
 void rig_expect_use(struct rig *rig, const struct wire *wire)

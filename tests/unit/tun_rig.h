@@ -39,6 +39,10 @@ struct rig {
     struct tcp_tuple too_big_tuple; /* the last tcp_packet_too_big() */
     uint32_t too_big_seq, too_big_mtu;
     unsigned too_big_count;
+    struct tcp_tuple unreachable_tuple; /* the last tcp_unreachable() */
+    uint32_t unreachable_seq;
+    bool unreachable_hard;
+    unsigned unreachable_count;
     uint32_t reset_host; /* the last tcp_engine_reset_host() */
     unsigned reset_count;
     uint32_t account[RIG_HOSTS]; /* of each host, as tcp_engine_charge() says */
