@@ -207,6 +207,11 @@ uint32_t dns_pin(struct dns *dns, uint32_t host, const struct ipaddr *addr, char
     return handle;
 }
 
+void dns_pinned_name(const struct dns *dns, uint32_t handle, char name[DNS_TEXT_SIZE])
+{
+    dns_virtual_name(dns->table, handle, name);
+}
+
 void dns_unpin(struct dns *dns, uint32_t handle)
 {
     dns_virtual_unpin(dns->table, handle);

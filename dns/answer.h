@@ -137,6 +137,9 @@ bool dns_is_virtual(const struct dns *dns, const struct ipaddr *addr);
  * workstation, or so long ago that it is forgotten: refuse the flow (DROP_DESTINATION_UNKNOWN). */
 uint32_t dns_pin(struct dns *dns, uint32_t host, const struct ipaddr *addr, char name[DNS_TEXT_SIZE]);
 
+/* The name behind a handle that is pinned. */
+void dns_pinned_name(const struct dns *dns, uint32_t handle, char name[DNS_TEXT_SIZE]);
+
 /* The flow is over. Once for each dns_pin() that returned a handle. */
 void dns_unpin(struct dns *dns, uint32_t handle);
 

@@ -88,7 +88,7 @@ void control_output_sent(struct control *control, size_t n);
 
 /* Commands that the supervisor gives. It does not ask for WARN and ERR: Tor writes its log to standard error,
  * without the messages that tell where workstations go (tor_process.c). */
-#define CONTROL_COMMAND_EVENTS "SETEVENTS STATUS_CLIENT STATUS_GENERAL CIRC STREAM"
+#define CONTROL_COMMAND_EVENTS "SETEVENTS STATUS_CLIENT STATUS_GENERAL CIRC CIRC_MINOR STREAM ORCONN"
 #define CONTROL_COMMAND_BOOTSTRAP "GETINFO status/bootstrap-phase"
 #define CONTROL_COMMAND_NETWORK "SETCONF DisableNetwork=0"
 #define CONTROL_COMMAND_HEARTBEAT "GETINFO uptime"

@@ -265,6 +265,13 @@ static int parse_stream(char *at, struct control_stream *out)
     return take_keywords(at, SLOTS(slots));
 }
 
+static int parse_orconn(char *at, struct control_orconn *out)
+{
+    out->target = take_word(&at);
+    out->status = take_word(&at);
+    return *out->status != '\0' ? 0 : -EPROTO;
+}
+
 int control_event_parse(char *text, struct control_event *out)
 {
     static const char *const severities[] = {"DEBUG", "INFO", "NOTICE", "WARN", "ERR"};
@@ -276,13 +283,17 @@ int control_event_parse(char *text, struct control_event *out)
         return -EPROTO;
     if (strcmp(out->name, "STATUS_CLIENT") == 0 || strcmp(out->name, "STATUS_GENERAL") == 0)
         return parse_status(at, out);
-    if (strcmp(out->name, "CIRC") == 0) {
+    if (strcmp(out->name, "CIRC") == 0 || strcmp(out->name, "CIRC_MINOR") == 0) {
         out->kind = CONTROL_EVENT_CIRC;
         return parse_circuit(at, &out->circuit);
     }
     if (strcmp(out->name, "STREAM") == 0) {
         out->kind = CONTROL_EVENT_STREAM;
         return parse_stream(at, &out->stream);
+    }
+    if (strcmp(out->name, "ORCONN") == 0) {
+        out->kind = CONTROL_EVENT_ORCONN;
+        return parse_orconn(at, &out->orconn);
     }
     for (size_t i = 0; i < sizeof(severities) / sizeof(severities[0]); i++)
         if (strcmp(out->name, severities[i]) == 0) {

@@ -22,6 +22,7 @@ enum control_event_kind {
     CONTROL_EVENT_STATUS,
     CONTROL_EVENT_CIRC,
     CONTROL_EVENT_STREAM,
+    CONTROL_EVENT_ORCONN,
     CONTROL_EVENT_LOG, /* DEBUG, INFO, NOTICE, WARN, ERR */
 };
 
@@ -49,7 +50,7 @@ struct control_hop {
 
 struct control_circuit {
     uint64_t id;
-    const char *status; /* LAUNCHED, BUILT, GUARD_WAIT, EXTENDED, FAILED, CLOSED */
+    const char *status; /* LAUNCHED, BUILT, GUARD_WAIT, EXTENDED, FAILED, CLOSED; PURPOSE_CHANGED, CANNIBALIZED */
     unsigned hops;
     struct control_hop path[CONTROL_PATH_MAX];
     const char *purpose;
@@ -73,6 +74,11 @@ struct control_stream {
     const char *socks_password;
 };
 
+struct control_orconn {
+    const char *target; /* the relay */
+    const char *status; /* LAUNCHED, CONNECTED, FAILED, CLOSED ... */
+};
+
 struct control_log {
     const char *severity;
     const char *text;
@@ -86,6 +92,7 @@ struct control_event {
         struct control_status status;
         struct control_circuit circuit;
         struct control_stream stream;
+        struct control_orconn orconn;
         struct control_log log;
     };
 };

@@ -27,12 +27,15 @@ static const struct {
     [CHANNEL_SEGMENT] = {0, true},
     [CHANNEL_TOR_STATE] = {sizeof(struct channel_tor_state), false},
     [CHANNEL_STREAMS_ENDED] = {sizeof(struct channel_streams_ended), false},
+    [CHANNEL_ASK_VIEW] = {sizeof(struct view_ask), false},
+    [CHANNEL_VIEW] = {sizeof(struct view), false},
     [CHANNEL_COUNTERS] = {sizeof(struct counters), false},
 };
 
 _Static_assert(sizeof(((struct channel_message *)NULL)->bytes) >= sizeof(struct channel_gateway_config), "fits");
 _Static_assert(sizeof(((struct channel_message *)NULL)->bytes) >= sizeof(struct channel_tor_config), "fits");
 _Static_assert(sizeof(((struct channel_message *)NULL)->bytes) >= sizeof(struct counters), "fits");
+_Static_assert(sizeof(((struct channel_message *)NULL)->bytes) >= sizeof(struct view), "fits");
 
 int channel_pair(int ends[2])
 {
@@ -86,7 +89,7 @@ static unsigned take_descriptors(struct msghdr *msg, int fds[FDS_MAX])
     return count;
 }
 
-static bool strings_end(const struct channel_message *m)
+static bool body_is_valid(const struct channel_message *m)
 {
 #define ENDS(array) (memchr((array), '\0', sizeof(array)) != NULL)
     switch (m->type) {
@@ -105,6 +108,8 @@ static bool strings_end(const struct channel_message *m)
         }
         return m->keeper_config.attach_count <= CONFIG_ATTACH_MAX &&
                m->keeper_config.identity.group_count <= CHANNEL_GROUPS_MAX;
+    case CHANNEL_VIEW:
+        return view_is_valid(&m->view);
     case CHANNEL_STREAMS_ENDED:
         return m->streams_ended.count > 0 && m->streams_ended.count <= CHANNEL_ENDED_MAX;
     default:
@@ -142,7 +147,7 @@ int channel_receive(int end, struct channel_message *message)
     if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && (size_t)n >= sizeof(header) && header.magic == MAGIC &&
         header.type >= CHANNEL_GATEWAY_CONFIG && header.type < CHANNEL_TYPE_END &&
         message->length == layout[header.type].length && count == (layout[header.type].fd ? 1u : 0u) &&
-        strings_end(message))
+        body_is_valid(message))
         return 1;
 
     for (unsigned i = 0; i < count; i++)

@@ -18,6 +18,7 @@
 #include "daemon/config.h"
 #include "daemon/counters.h"
 #include "daemon/log.h"
+#include "daemon/view.h"
 
 enum channel_type {
     CHANNEL_GATEWAY_CONFIG = 1, /* supervisor to gateway, first: struct channel_gateway_config and the TAP */
@@ -29,6 +30,8 @@ enum channel_type {
     CHANNEL_TOR_STATE,     /* supervisor to gateway: struct channel_tor_state */
     CHANNEL_STREAMS_ENDED, /* supervisor to gateway: struct channel_streams_ended */
     CHANNEL_ASK_COUNTERS,  /* supervisor to gateway */
+    CHANNEL_ASK_VIEW,      /* supervisor to gateway: struct view_ask */
+    CHANNEL_VIEW,          /* gateway to supervisor: struct view, when asked */
     CHANNEL_COUNTERS,      /* gateway to supervisor: struct counters; when asked, and before it stops */
     CHANNEL_STOP,          /* supervisor to gateway: reset all flows and end; to keeper: give back and end */
     CHANNEL_TYPE_END,
@@ -36,7 +39,7 @@ enum channel_type {
 
 #define CHANNEL_FD 3           /* where a child finds its end */
 #define CHANNEL_GROUPS_MAX 2u  /* supplementary groups of a child */
-#define CHANNEL_BODY_MAX 4096u /* bytes of the longest body */
+#define CHANNEL_BODY_MAX 6144u /* bytes of the longest body */
 
 /* Who a child becomes. */
 struct channel_identity {
@@ -140,6 +143,8 @@ struct channel_message {
         struct channel_tor_state tor_state;
         struct channel_streams_ended streams_ended;
         struct counters counters;
+        struct view_ask view_ask;
+        struct view view;
         uint8_t bytes[CHANNEL_BODY_MAX];
     };
 };

@@ -21,6 +21,7 @@
 
 #include "base/bytes.h"
 #include "daemon/config_value.h"
+#include "daemon/console_socket.h"
 #include "dns/virtual.h"
 #include "socks/isolation.h"
 #include "tun/ipv6.h"
@@ -89,6 +90,9 @@ enum key_kind {
     KEY_DEVICE,   /* text, as are the following */
     KEY_PATH,
     KEY_SOCKET,
+    KEY_PLACE,    /* of a socket that is ours */
+    KEY_LISTENER, /* the same, or a loopback address */
+    KEY_GROUP,
     KEY_USER,
     KEY_NAMES,
     KEY_ADDRESSES, /* struct config_addresses */
@@ -167,6 +171,9 @@ static const struct key keys[] = {
     {"process", "user", KEY_USER, FIELD(user)},
     {"process", "tor_user", KEY_USER, FIELD(tor_user)},
     {"process", "gateway_user", KEY_USER, FIELD(gateway_user)},
+    {"process", "control", KEY_PLACE, FIELD(control), .none = "none", .fallback = CONSOLE_DEFAULT},
+    {"process", "control_group", KEY_GROUP, FIELD(control_group)},
+    {"process", "metrics", KEY_LISTENER, FIELD(metrics), .none = "none"},
     {"process", "hardening", KEY_WORD, FIELD(hardening), .words = hardening_words, .fallback = "strict"},
 
     {"log", "level", KEY_WORD, FIELD(level), .words = level_words, .fallback = "info"},
@@ -442,6 +449,15 @@ static bool key_store(struct config *config, const struct key *key, const char *
         break;
     case KEY_SOCKET:
         says = config_value_socket(text, field, key->size);
+        break;
+    case KEY_PLACE:
+        says = config_value_place(text, field, key->size);
+        break;
+    case KEY_LISTENER:
+        says = config_value_listener(text, field, key->size);
+        break;
+    case KEY_GROUP:
+        says = config_value_group(text, field, key->size);
         break;
     case KEY_USER:
         says = config_value_user(text, field, key->size);

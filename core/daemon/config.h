@@ -160,6 +160,10 @@ struct config {
     char tor_user[CONFIG_NAME_MAX];     /* of the embedded Tor */
     char gateway_user[CONFIG_NAME_MAX]; /* of the gateway */
 
+    char control[CONFIG_SOCKET_MAX];     /* path of the control socket, or empty: none */
+    char control_group[CONFIG_NAME_MAX]; /* whose members may use it beside root; a name or a number, or empty */
+    char metrics[CONFIG_SOCKET_MAX];     /* path of a socket, or a loopback address with a port; or empty: none */
+
     enum config_hardening hardening;
 
     /* [log] */

@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "daemon/console_socket.h"
 #include "dns/name.h"
 
 bool config_value_number(const char *text, uint32_t *out)
@@ -150,6 +151,35 @@ const char *config_value_socket(const char *text, char *out, size_t size)
     if (text[n - 1] == '/' || name == text + 5)
         return "the socket needs a directory of its own, as in unix:/run/tor/socks";
     return config_value_path(text + 5, out, size);
+}
+
+const char *config_value_place(const char *text, char *out, size_t size)
+{
+    size_t n = strlen(text);
+    if (n > 0 && text[n - 1] == '/')
+        return "write the path of the socket, not that of a directory";
+    return config_value_path(text, out, size);
+}
+
+const char *config_value_listener(const char *text, char *out, size_t size)
+{
+    size_t n = strlen(text);
+    if (strncmp(text, "unix:", 5) == 0)
+        return config_value_place(text + 5, out, size);
+    if (!console_socket_is_loopback(text) || n >= size)
+        return "write unix: and the path of a socket, or an address that is this host's alone with a port, as in "
+               "127.0.0.1:9150";
+    memcpy(out, text, n + 1);
+    return NULL;
+}
+
+const char *config_value_group(const char *text, char *out, size_t size)
+{
+    size_t n = strlen(text);
+    if (n == 0 || n >= size || text[0] == '-' || !text_is_of(text, "._-"))
+        return "write the name or the number of a group";
+    memcpy(out, text, n + 1);
+    return NULL;
 }
 
 const char *config_value_user(const char *text, char *out, size_t size)

@@ -53,6 +53,16 @@ const char *config_value_path(const char *text, char *out, size_t size);
 /* `unix:` and the absolute path of a socket; the path is what is stored. */
 const char *config_value_socket(const char *text, char *out, size_t size);
 
+/* The absolute path of a socket that is made. */
+const char *config_value_place(const char *text, char *out, size_t size);
+
+/* `unix:` and such a path, which is stored; or a loopback address with a port, which is
+ * stored as it is. */
+const char *config_value_listener(const char *text, char *out, size_t size);
+
+/* The name or number of a group. */
+const char *config_value_group(const char *text, char *out, size_t size);
+
 /* The name or number of a user. */
 const char *config_value_user(const char *text, char *out, size_t size);
 

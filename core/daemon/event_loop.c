@@ -19,6 +19,7 @@
 #include <uv.h>
 
 #include "daemon/channel.h"
+#include "daemon/gateway_view.h"
 #include "daemon/log.h"
 #include "tun/output.h"
 
@@ -95,6 +96,16 @@ static int send_counters(struct event_loop *loop)
     return channel_send(loop->channel_fd, CHANNEL_COUNTERS, &counters, -1);
 }
 
+/* Nobody asks for the next piece before this one came: there is room. */
+static bool send_view(struct event_loop *loop, const struct view_ask *ask)
+{
+    struct view view;
+    if (!gateway_view(loop->gateway, ask, event_loop_now(), &view))
+        return false;
+    channel_send(loop->channel_fd, CHANNEL_VIEW, &view, -1);
+    return true;
+}
+
 static void on_announce(uv_timer_t *timer)
 {
     struct event_loop *loop = timer->data;
@@ -116,6 +127,8 @@ static bool take_message(struct event_loop *loop, const struct channel_message *
         gateway_streams_ended(loop->gateway, &message->streams_ended, event_loop_now());
         loop->again = true; /* to flush */
         return true;
+    case CHANNEL_ASK_VIEW:
+        return send_view(loop, &message->view_ask);
     case CHANNEL_ASK_COUNTERS:
         send_counters(loop);
         return true;

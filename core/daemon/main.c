@@ -11,12 +11,15 @@
 #include "daemon/channel.h"
 #include "daemon/config.h"
 #include "daemon/config_value.h"
+#include "daemon/console_socket.h"
 #include "daemon/gateway_role.h"
 #include "daemon/identity.h"
 #include "daemon/keeper_role.h"
 #include "daemon/leaktest_config.h"
+#include "daemon/show.h"
 #include "daemon/supervisor.h"
 #include "daemon/tor_role.h"
+#include "daemon/watch.h"
 #include "leaktest/leaktest.h"
 
 #define EXIT_USAGE 2 /* the command line or the configuration is wrong: trying again is of no use */
@@ -27,10 +30,16 @@ static const char usage[] =
     "usage:\n"
     "    cloister run --config FILE     start the gateway (as root), until SIGTERM or Ctrl-C\n"
     "    cloister check --config FILE   check the configuration only\n"
+    "    cloister show [status|flows|circuits|workstations|drops] [--json]\n"
+    "                                   what a running gateway does\n"
+    "    cloister watch                 the same live, with the throughput of each workstation\n"
+    "    cloister metrics               its counters, for Prometheus\n"
     "    cloister leaktest [OPTION]...  try whether anything but Tor gets out (--help says more)\n"
     "    cloister version\n"
     "    cloister --help\n"
     "\n"
+    "The last three ask at the control socket, of which --control PATH or --config FILE tells where it is,\n"
+    "if it is not /run/cloister/control.\n"
     "A running gateway logs its counters on SIGUSR1. See cloister(8), cloister.conf(5).\n";
 
 #ifndef __has_feature
@@ -104,6 +113,33 @@ static int command_run(const char *file)
     return supervisor_run(&config);
 }
 
+/* The control socket's path: what was said, what the configuration says, or the usual one. NULL if there is none. */
+static const char *find_control(const char *control, const char *file)
+{
+    static struct config config;
+    char error[CONFIG_ERROR_MAX];
+    if (control != NULL)
+        return control;
+    if (file == NULL)
+        return CONSOLE_DEFAULT;
+    if (config_load(&config, file, error) != 0)
+        fprintf(stderr, "%s\n", error);
+    else if (config.control[0] == '\0')
+        fprintf(stderr, "%s: process.control is none: nobody can be asked\n", file);
+    else
+        return config.control;
+    return NULL;
+}
+
+static int command_look(const char *command, const char *what, const char *control, bool json)
+{
+    if (strcmp(command, "metrics") == 0)
+        return show_metrics(control);
+    if (strcmp(command, "watch") == 0)
+        return watch_run(control);
+    return show_run(control, what, json);
+}
+
 static int command_version(void)
 {
     printf("cloister %s (Tor %s)\n", CLOISTER_VERSION, CLOISTER_TOR_VERSION);
@@ -113,11 +149,13 @@ static int command_version(void)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},      {"role", required_argument, NULL, 'r'},
-        {"fd", required_argument, NULL, 'f'},     {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},  {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},       {"role", required_argument, NULL, 'r'},
+        {"fd", required_argument, NULL, 'f'},      {"json", no_argument, NULL, 'j'},
+        {"control", required_argument, NULL, 's'}, {NULL, 0, NULL, 0},
     };
-    const char *config = NULL, *role = NULL, *fd = NULL;
+    const char *config = NULL, *role = NULL, *fd = NULL, *control = NULL;
+    bool json = false;
     int c;
     if (argc > 1 && strcmp(argv[1], "leaktest") == 0)
         return leaktest_main(argc - 1, argv + 1, leaktest_config_load);
@@ -138,6 +176,12 @@ int main(int argc, char **argv)
         case 'f':
             fd = optarg;
             break;
+        case 'j':
+            json = true;
+            break;
+        case 's':
+            control = optarg;
+            break;
         case ':':
             return usage_error("%s needs a value", argv[optind - 1]);
         default:
@@ -149,8 +193,20 @@ int main(int argc, char **argv)
     if (optind == argc)
         return usage_error("no command given");
     const char *command = argv[optind];
+    const bool shows = strcmp(command, "show") == 0;
+    const char *what = shows && optind + 1 < argc ? argv[++optind] : "status";
     if (optind + 1 < argc)
         return usage_error("unexpected argument \"%s\"", argv[optind + 1]);
+    if (!show_knows(what))
+        return usage_error("there is no \"%s\" to show", what);
+    if (json && !shows)
+        return usage_error("--json is for show");
+    if (shows || strcmp(command, "watch") == 0 || strcmp(command, "metrics") == 0) {
+        control = find_control(control, config);
+        return control != NULL ? command_look(command, what, control, json) : EXIT_USAGE;
+    }
+    if (control != NULL)
+        return usage_error("--control is for show, watch and metrics");
     if (strcmp(command, "version") == 0)
         return command_version();
     if (strcmp(command, "help") == 0) {

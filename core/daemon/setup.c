@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
@@ -26,6 +27,8 @@
 
 #include "base/range.h"
 #include "daemon/channel.h"
+#include "daemon/config_value.h"
+#include "daemon/console_socket.h"
 #include "daemon/identity.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
@@ -395,6 +398,72 @@ static int raise_link(struct work *w)
     return status == 0 ? 0 : fail(w, status, "tell the gateway that the TAP is up", NULL);
 }
 
+/* Is `path` a socket in the directory that the gateway process sees? */
+static bool is_in_cell(const char *path, const char *directory)
+{
+    char parent[CONFIG_SOCKET_MAX];
+    struct stat a, b;
+    snprintf(parent, sizeof(parent), "%s", path);
+    *strrchr(parent, '/') = '\0';
+    return stat(parent[0] != '\0' ? parent : "/", &a) == 0 && stat(directory, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+static int find_group(struct work *w, gid_t *out)
+{
+    const char *name = w->config->control_group;
+    uint32_t number;
+    *out = 0;
+    if (name[0] == '\0')
+        return 0;
+    bool numeric = config_value_number(name, &number);
+    const struct group *group = numeric ? NULL : getgrnam(name);
+    if (!numeric && group == NULL) {
+        snprintf(w->reason, SETUP_REASON_MAX,
+                 "process.control_group: there is no group \"%s\"; create it, or remove the line", name);
+        return -ENOENT;
+    }
+    *out = numeric ? (gid_t)number : group->gr_gid;
+    if (*out != w->who.gateway.gid && *out != w->who.supervisor.gid)
+        return 0;
+    snprintf(w->reason, SETUP_REASON_MAX,
+             "process.control_group: \"%s\" is the group of one of our own processes; choose another", name);
+    return -EINVAL;
+}
+
+/* The control socket and the metrics listener, here, where the host is. One at the default place that cannot be is no
+ * reason not to start: another gateway may have it. */
+static int make_listeners(struct work *w, const char *cell)
+{
+    const struct config *c = w->config;
+    gid_t group;
+    int status = find_group(w, &group);
+    if (status != 0)
+        return status;
+    const bool path = c->metrics[0] == '/';
+    if ((c->control[0] != '\0' && is_in_cell(c->control, cell)) || (path && is_in_cell(c->metrics, cell))) {
+        snprintf(
+            w->reason, SETUP_REASON_MAX,
+            "process.control and process.metrics must not be in the directory of Tor's SOCKS socket: the gateway "
+            "process sees that");
+        return -EINVAL;
+    }
+    int fd = c->control[0] != '\0' ? console_socket_listen(c->control, group) : -1;
+    if (c->control[0] != '\0' && fd < 0 && strcmp(c->control, CONSOLE_DEFAULT) != 0)
+        return fail(w, fd, "make the control socket (process.control)",
+                    fd == -EADDRINUSE ? "another cloister has it: give each its own" : NULL);
+    if (c->control[0] != '\0' && fd < 0)
+        log_event(
+            LOG_LEVEL_WARN, "control", LOG_S("path", c->control), LOG_E("error", fd),
+            LOG_S("note", "there is no control socket; give each cloister its own, or say process.control = none"));
+    w->setup->control = fd >= 0 ? fd : -1;
+    if (c->metrics[0] == '\0')
+        return 0;
+    fd = path ? console_socket_listen(c->metrics, group) : console_socket_listen_tcp(c->metrics);
+    w->setup->metrics = fd >= 0 ? fd : -1;
+    return fd >= 0 ? 0 : fail(w, fd, "listen for metrics (process.metrics)", NULL);
+}
+
 static int drop_privileges(struct work *w)
 {
     const char *step = NULL;
@@ -417,13 +486,21 @@ static void end_children(struct setup *setup)
         if (children[i]->channel >= 0)
             close(children[i]->channel);
     }
-    if (setup->tor_control >= 0)
-        close(setup->tor_control);
+    int *fds[] = {&setup->tor_control, &setup->control, &setup->metrics};
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+    }
 }
 
 int setup_run(struct setup *setup, const struct config *config, char reason[SETUP_REASON_MAX])
 {
-    *setup = (struct setup){.gateway = CHILD_NONE, .tor = CHILD_NONE, .keeper = CHILD_NONE, .tor_control = -1};
+    *setup = (struct setup){.gateway = CHILD_NONE,
+                            .tor = CHILD_NONE,
+                            .keeper = CHILD_NONE,
+                            .tor_control = -1,
+                            .control = -1,
+                            .metrics = -1};
     struct work w = {
         .setup = setup, .config = config, .device = {.fd = -1}, .host = -1, .segment = -1, .reason = reason};
     struct channel_tor_config tor = {0};
@@ -435,6 +512,8 @@ int setup_run(struct setup *setup, const struct config *config, char reason[SETU
     int status = find_users(&w);
     if (status == 0)
         status = embedded ? make_directories(&w, &tor, &gateway) : find_external_socket(&w, &gateway);
+    if (status == 0)
+        status = make_listeners(&w, gateway.socket_directory);
     if (status == 0)
         status = make_tap(&w);
     if (status == 0 && embedded)

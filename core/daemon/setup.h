@@ -21,6 +21,8 @@ struct setup {
     struct child tor;    /* not started with an external Tor */
     struct child keeper; /* only with interfaces to keep (workstation.attach) */
     int tor_control;     /* the owning end of Tor's control connection, -1 with an external Tor */
+    int control;         /* the control socket, listening; -1: none */
+    int metrics;         /* the metrics listener, likewise */
     bool guarded;        /* is there a bridge of the host's to watch? */
     struct bridge_guard guard;
 };

@@ -22,6 +22,7 @@
 
 #include "daemon/channel.h"
 #include "daemon/child.h"
+#include "daemon/console.h"
 #include "daemon/counters.h"
 #include "daemon/filter.h"
 #include "daemon/hardening.h"
@@ -62,6 +63,8 @@ struct supervisor {
     uv_timer_t bridge_due;
     uv_poll_t gateway_channel;
     struct tor_monitor monitor;
+    bool ready; /* connections pass */
+    struct console console;
 };
 
 static void go_on_ending(struct supervisor *s);
@@ -194,6 +197,8 @@ static void on_gateway_channel(uv_poll_t *poll, int status, int events)
         }
         return;
     }
+    if (n == 1 && message.type == CHANNEL_VIEW && console_take_view(&s->console, &message.view) == 0)
+        return;
     uv_poll_stop(poll);
     if (n == 0)
         return; /* it is ending, its pidfd tells how */
@@ -214,6 +219,7 @@ static void report_ready(struct supervisor *s)
         begin_to_end(s, 1, "the gateway does not read its messages");
         return;
     }
+    s->ready = true;
     log_event(LOG_LEVEL_INFO, "ready", LOG_S("device", c->device),
               LOG_S("mode", c->mode == CONFIG_MODE_EMBEDDED ? "embedded" : "external"),
               LOG_U("after_ms", uv_now(&s->loop) - s->started));
@@ -288,6 +294,34 @@ static void on_streams_ended(void *ctx, const uint64_t *keys, const bool *clean,
         channel_send(s->setup.gateway.channel, CHANNEL_STREAMS_ENDED, &ended, -1);
 }
 
+static int ask_gateway(void *ctx, const struct view_ask *ask)
+{
+    struct supervisor *s = ctx;
+    return s->state == STATE_RUNNING ? channel_send(s->setup.gateway.channel, CHANNEL_ASK_VIEW, ask, -1)
+                                     : -ESHUTDOWN;
+}
+
+static void tell_facts(void *ctx, struct console_facts *out)
+{
+    struct supervisor *s = ctx;
+    const struct config *c = s->config;
+    const bool embedded = c->mode == CONFIG_MODE_EMBEDDED;
+    *out = (struct console_facts){
+        .version = CLOISTER_VERSION,
+        .device = c->device,
+        .embedded = embedded,
+        .ready = s->ready,
+        .uptime_s = (uv_now(&s->loop) - s->started) / 1000,
+        .bootstrap = tor_monitor_progress(&s->monitor),
+        .summary = s->monitor.summary,
+        .guards = s->monitor.guards,
+        .flows_max = c->flows,
+        .workstations_max = c->workstations,
+        .identities = c->identities,
+        .circuits = embedded ? &s->monitor.circuits : NULL,
+    };
+}
+
 static int start_watching(struct supervisor *s)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -313,6 +347,9 @@ static int start_watching(struct supervisor *s)
         status = watch(s, &s->tor_ended, s->setup.tor.pidfd, on_tor_ended);
     if (status == 0 && s->setup.tor.pid > 0)
         status = tor_monitor_start(&s->monitor, &s->loop, s->setup.tor_control, &ops, s);
+    const struct console_ops console = {.ask = ask_gateway, .facts = tell_facts, .ctx = s};
+    if (status == 0)
+        status = console_start(&s->console, &s->loop, s->setup.control, s->setup.metrics, &console);
     return status;
 }
 

@@ -112,6 +112,7 @@ static void take_bootstrap(struct tor_monitor *m, const struct control_bootstrap
         log_event(LOG_LEVEL_INFO, "bootstrap", LOG_U("progress", b->progress), LOG_S("tag", b->tag),
                   LOG_S("summary", b->summary));
     m->progress = b->progress + 1;
+    snprintf(m->summary, sizeof(m->summary), "%s", b->summary);
     if (b->progress == 100 && !m->bootstrapped) {
         m->bootstrapped = true;
         m->ops.bootstrapped(m->ctx);
@@ -167,6 +168,15 @@ static void take_ended(struct tor_monitor *m, const struct control_stream *s)
         tell_ended(m);
 }
 
+/* A client has connections to its guards only, once it knows them. */
+static void take_connection(struct tor_monitor *m, const struct control_orconn *c)
+{
+    if (strcmp(c->status, "CONNECTED") == 0)
+        m->guards++;
+    else if (strcmp(c->status, "CLOSED") == 0 && m->guards > 0)
+        m->guards--;
+}
+
 static void on_event(void *ctx, struct control_event *event)
 {
     struct tor_monitor *m = ctx;
@@ -179,10 +189,15 @@ static void on_event(void *ctx, struct control_event *event)
         break;
     case CONTROL_EVENT_CIRC:
         log_circuit(&event->circuit);
+        circuits_take_circuit(&m->circuits, &event->circuit, (uint32_t)(uv_now(m->poll.loop) / 1000));
         break;
     case CONTROL_EVENT_STREAM:
         log_stream(&event->stream);
+        circuits_take_stream(&m->circuits, &event->stream);
         take_ended(m, &event->stream);
+        break;
+    case CONTROL_EVENT_ORCONN:
+        take_connection(m, &event->orconn);
         break;
     case CONTROL_EVENT_LOG:
         log_event(strcmp(event->log.severity, "ERR") == 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "tor-log",
@@ -253,9 +268,14 @@ int tor_monitor_start(struct tor_monitor *m, uv_loop_t *loop, int fd, const stru
     m->heard = uv_now(loop);
     m->progress = 0;
     m->ended = 0;
+    m->guards = 0;
+    m->summary[0] = '\0';
     control_init(&m->control, &control_ops, m);
-    int status = uv_poll_init(loop, &m->poll, fd);
+    int status = circuits_init(&m->circuits);
+    if (status == 0)
+        status = uv_poll_init(loop, &m->poll, fd);
     if (status != 0) {
+        circuits_fini(&m->circuits);
         close(fd);
         m->fd = -1;
         return status;

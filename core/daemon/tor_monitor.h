@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "daemon/circuits.h"
 #include "socks/control.h"
 
 /* What the supervisor is told. Many streams end at once when a circuit does, so they are told of together. */
@@ -38,11 +39,20 @@ struct tor_monitor {
     bool beating;      /* a heartbeat is under way */
     bool bootstrapped; /* was told */
     bool broken;       /* was told */
+    struct circuits circuits;
+    unsigned guards;   /* connections to relays that stand */
+    char summary[80];  /* of the bootstrap, as Tor said it last */
     unsigned progress; /* percent that was logged last, + 1; 0: none */
     unsigned ended;    /* streams that are to be told of: how many of the next two hold */
     uint64_t ended_key[TOR_MONITOR_ENDED_MAX];
     bool ended_clean[TOR_MONITOR_ENDED_MAX];
 };
+
+/* Percent of the bootstrap, as Tor said it last. */
+static inline unsigned tor_monitor_progress(const struct tor_monitor *monitor)
+{
+    return monitor->progress > 0 ? monitor->progress - 1 : 0;
+}
 
 /* Take over `fd`, the owning end of Tor's control connection, and begin: events, and leave to use the network. 0 or
  * negative errno, and `fd` is closed. */

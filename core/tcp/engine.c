@@ -264,10 +264,11 @@ void tcp_engine_charge(struct tcp_engine *e, uint32_t host, uint32_t account)
 void tcp_engine_reset_host(struct tcp_engine *e, uint32_t host, uint64_t now)
 {
     engine_clock(e, now);
-    if (host >= e->cfg.max_hosts || engine_host(e, host)->flows == 0)
+    if (host >= e->cfg.max_hosts)
         return;
-    for (uint32_t i = pool_highest(&e->flows); i > 0; i--)
+    for (uint32_t i = engine_host(e, host)->flows > 0 ? pool_highest(&e->flows) : 0; i > 0; i--)
         reset_if(e, i, false, host);
+    engine_host(e, host)->up_bytes = engine_host(e, host)->down_bytes = 0;
 }
 
 void tcp_packet_too_big(struct tcp_engine *e, const struct tcp_tuple *tuple, uint32_t seq, uint32_t mtu,
@@ -325,6 +326,7 @@ bool tcp_flow_look(const struct tcp_engine *e, uint32_t index, uint64_t now, str
         return false;
     uint32_t now_ms = (uint32_t)(now / 1000);
     *info = (struct tcp_flow_info){
+        .id = flow_id(e, f),
         .tuple = f->tuple,
         .host = f->host,
         .state = names[f->state],
@@ -338,6 +340,25 @@ bool tcp_flow_look(const struct tcp_engine *e, uint32_t index, uint64_t now, str
         .rcv_wnd = f->rcv_edge - f->rcv_nxt,
         .held = f->rcv_held,
         .queued = f->snd_queued,
+    };
+    return true;
+}
+
+uint32_t tcp_flow_highest(const struct tcp_engine *e)
+{
+    return pool_highest(&e->flows);
+}
+
+bool tcp_host_look(const struct tcp_engine *e, uint32_t host, struct tcp_host_info *info)
+{
+    if (host >= e->cfg.max_hosts)
+        return false;
+    const struct host_use *use = &e->hosts[host];
+    *info = (struct tcp_host_info){
+        .flows = use->flows,
+        .connecting = use->connecting,
+        .up_bytes = use->up_bytes,
+        .down_bytes = use->down_bytes,
     };
     return true;
 }

@@ -163,12 +163,19 @@ struct tcp_counters {
 
 /* Read-only picture of a flow, for people and tests. */
 struct tcp_flow_info {
+    struct tcp_flow_id id;
     struct tcp_tuple tuple;
     uint32_t host;
     const char *state; /* RFC 9293's name, or "CONNECTING" */
     uint64_t up_bytes, down_bytes;
     uint32_t age_ms, idle_ms;
     uint32_t srtt_us, cwnd, snd_wnd, rcv_wnd, held, queued;
+};
+
+/* The same of a workstation number, since it names this one. */
+struct tcp_host_info {
+    uint32_t flows, connecting;
+    uint64_t up_bytes, down_bytes;
 };
 
 struct tcp_engine;
@@ -249,5 +256,11 @@ const struct drops *tcp_engine_drops(const struct tcp_engine *engine);
 
 /* True and *info filled if flow slot `index` (1 to max_flows) holds a flow. */
 bool tcp_flow_look(const struct tcp_engine *engine, uint32_t index, uint64_t now, struct tcp_flow_info *info);
+
+/* No flow slot above this one holds a flow. */
+uint32_t tcp_flow_highest(const struct tcp_engine *engine);
+
+/* True and *info filled if `host` is below tcp_config.max_hosts. */
+bool tcp_host_look(const struct tcp_engine *engine, uint32_t host, struct tcp_host_info *info);
 
 #endif

@@ -96,8 +96,10 @@ struct host_use {
     uint32_t senders_at;                  /* ms, when that was last lowered */
     uint32_t starved_first, starved_last; /* flows that wait for a chunk, linked as those in TIME_WAIT are */
     uint32_t
-        starved_next; /* the next workstation of the ring of those with such flows; a number and 1, 0 ends it */
-    bool starving;    /* in that ring */
+        starved_next;  /* the next workstation of the ring of those with such flows; a number and 1, 0 ends it */
+    bool starving;     /* in that ring */
+    uint64_t up_bytes; /* of all its flows so far, as in struct tcp_counters */
+    uint64_t down_bytes;
 };
 
 struct tcp_engine {

@@ -87,6 +87,7 @@ static ssize_t write_upstream(struct tcp_engine *e, struct flow *f, const struct
     receive_room(f, room);
     f->up_bytes += (uint64_t)taken;
     e->counters.up_bytes += (uint64_t)taken;
+    engine_host(e, f->host)->up_bytes += (uint64_t)taken;
     if (taken > 0)
         f->active_at = e->now_ms;
     if ((uint64_t)taken < bytes)

@@ -65,6 +65,7 @@ static inline uint32_t step_advance(struct tcp_engine *e, struct flow *f, uint32
     f->snd_una = ack;
     f->down_bytes += data;
     e->counters.down_bytes += data;
+    engine_host(e, f->host)->down_bytes += data;
     f->rexmit_nxt = seq_max(f->rexmit_nxt, ack);
     f->lost_edge = seq_max(f->lost_edge, ack);
     f->retries = 0;

@@ -61,6 +61,10 @@ static void on_event(void *ctx, struct control_event *event)
         hear(event->stream.socks_username);
         hear(event->stream.socks_password);
         break;
+    case CONTROL_EVENT_ORCONN:
+        hear(event->orconn.target);
+        hear(event->orconn.status);
+        break;
     case CONTROL_EVENT_LOG:
         hear(event->log.severity);
         hear(event->log.text);

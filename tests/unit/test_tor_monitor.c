@@ -78,6 +78,7 @@ static int tear_down(void **state)
     uv_walk(&loop, close_handle, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
     close(monitor.fd);
+    circuits_fini(&monitor.circuits);
     if (tor >= 0)
         close(tor);
     return uv_loop_close(&loop);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/console_request.h"
+
+#include <string.h>
+
+static const struct {
+    const char *words;
+    enum console_verb verb;
+} requests[] = {
+    {"show status", CONSOLE_SHOW_STATUS},     {"show flows", CONSOLE_SHOW_FLOWS},
+    {"show circuits", CONSOLE_SHOW_CIRCUITS}, {"show workstations", CONSOLE_SHOW_WORKSTATIONS},
+    {"show drops", CONSOLE_SHOW_DROPS},       {"metrics", CONSOLE_METRICS},
+};
+
+const char *console_request_parse(const char *line, size_t n, struct console_request *out)
+{
+    *out = (struct console_request){CONSOLE_NOTHING};
+    if (n > 0 && line[n - 1] == '\r')
+        n--;
+    if (n >= CONSOLE_REQUEST_MAX)
+        return "the request is too long";
+    for (size_t i = 0; i < n; i++) {
+        if (line[i] < 0x20 || line[i] > 0x7e)
+            return "the request is no text";
+    }
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        if (strlen(requests[i].words) == n && memcmp(requests[i].words, line, n) == 0) {
+            out->verb = requests[i].verb;
+            return NULL;
+        }
+    }
+    return "no such request; there are show status, show flows, show circuits, show workstations, show drops and "
+           "metrics";
+}
+
+enum console_http console_http_parse(const char *head, size_t n)
+{
+    static const char get[] = "GET ";
+    static const char path[] = "/metrics";
+    const char *line_end = memchr(head, '\n', n);
+    size_t common = n < sizeof(get) - 1 ? n : sizeof(get) - 1;
+    if (memcmp(head, get, common) != 0)
+        return CONSOLE_HTTP_BAD;
+    if (line_end == NULL)
+        return CONSOLE_HTTP_MORE;
+    /* The head ends with an empty line. */
+    const char *at = line_end;
+    const char *end = head + n;
+    for (;;) {
+        const char *next = at + 1;
+        if (next < end && *next == '\r')
+            next++;
+        if (next < end && *next == '\n')
+            break;
+        at = memchr(at + 1, '\n', (size_t)(end - at - 1));
+        if (at == NULL)
+            return CONSOLE_HTTP_MORE;
+    }
+    const char *target = head + sizeof(get) - 1;
+    size_t len = (size_t)(line_end - target);
+    if (len < sizeof(path) || memcmp(target, path, sizeof(path) - 1) != 0)
+        return CONSOLE_HTTP_OTHER;
+    char after = target[sizeof(path) - 1];
+    return after == ' ' || after == '?' || after == '\r' ? CONSOLE_HTTP_METRICS : CONSOLE_HTTP_OTHER;
+}

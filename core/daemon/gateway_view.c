@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/gateway_view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void look_at_all(const struct gateway *g, struct view *out)
+{
+    const struct tcp_counters *tcp = tcp_engine_counters(g->engine);
+    const struct socks_counters *socks = socks_upstream_counters(g->upstream);
+    struct view_status *status = &out->status;
+    gateway_count(g, &status->counters);
+    status->connecting = tcp->connecting;
+    status->flows = tcp->flows;
+    status->workstations = g->tun.hosts.used;
+    status->streams_connected = socks->connected;
+    status->streams_refused = socks->refused;
+    status->streams_broken = socks->broken + socks->local;
+    status->ends_judged = socks->judged;
+    status->ends_broken = socks->judged_broken;
+    status->ends_waited_us = socks->judged_after;
+    status->ends_unjudged = socks->unjudged;
+    out->count = 1;
+}
+
+_Static_assert(VIEW_NAME_MAX >= DNS_TEXT_SIZE, "a name fits a view");
+
+/* Where to: the name behind a virtual address, or the address. */
+static void look_at_destination(const struct gateway *g, const struct gateway_flow *flow,
+                                const struct tcp_tuple *tuple, struct view_flow *out)
+{
+    if (!g->config->log_identities)
+        return;
+    out->identities = 1;
+    out->dst = tuple->dst;
+    out->dst_port = tuple->dst_port;
+    if (flow->name != 0)
+        dns_pinned_name(g->dns, flow->name, out->name);
+}
+
+static void look_at_flow(const struct gateway *g, uint32_t index, const struct tcp_flow_info *info,
+                         struct view_flow *out)
+{
+    const struct gateway_flow *flow = &g->flows[index];
+    struct socks_stream_info stream;
+    out->src = info->tuple.src;
+    out->src_port = info->tuple.src_port;
+    out->up_bytes = info->up_bytes;
+    out->down_bytes = info->down_bytes;
+    out->age_ms = info->age_ms;
+    out->idle_ms = info->idle_ms;
+    out->tcp_state = view_tcp_state_index(info->state);
+    out->way = VIEW_WAY_NONE;
+    out->stream_state = view_stream_state_index("none");
+    if (flow->dns_stream != 0) {
+        out->way = VIEW_WAY_DNS;
+    } else if (socks_upstream_look(g->upstream, info->id, &stream)) {
+        out->way = VIEW_WAY_TOR;
+        out->key = stream.key;
+        out->stream_state = view_stream_state_index(stream.state);
+    }
+    look_at_destination(g, flow, &info->tuple, out);
+}
+
+static void look_at_flows(const struct gateway *g, uint32_t cursor, uint64_t now, struct view *out)
+{
+    uint32_t highest = tcp_flow_highest(g->engine);
+    uint32_t i = cursor;
+    for (uint32_t looks = 0; i < highest && looks < VIEW_LOOKS && out->count < VIEW_FLOWS_MAX; looks++) {
+        struct tcp_flow_info info;
+        if (tcp_flow_look(g->engine, ++i, now, &info))
+            look_at_flow(g, i, &info, &out->flows[out->count++]);
+    }
+    out->next = i < highest ? i : 0;
+}
+
+static void look_at_workstations(const struct gateway *g, uint32_t cursor, uint64_t now, struct view *out)
+{
+    uint32_t most = g->config->workstations;
+    uint32_t i = cursor;
+    for (uint32_t looks = 0; i < most && looks < VIEW_LOOKS && out->count < VIEW_WORKSTATIONS_MAX; looks++, i++) {
+        const struct host *host = hosts_at(&g->tun.hosts, i);
+        struct tcp_host_info info;
+        if (host == NULL || !tcp_host_look(g->engine, i, &info))
+            continue;
+        struct view_workstation *w = &out->workstations[out->count++];
+        w->addr = host->addr;
+        memcpy(w->mac, host->mac, sizeof(w->mac));
+        w->flows = info.flows;
+        w->connecting = info.connecting;
+        w->up_bytes = info.up_bytes;
+        w->down_bytes = info.down_bytes;
+        w->idle_ms = now > host->seen ? (now - host->seen) / 1000 : 0;
+    }
+    out->next = i < most ? i : 0;
+}
+
+bool gateway_view(const struct gateway *g, const struct view_ask *ask, uint64_t now, struct view *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->kind = ask->kind;
+    out->ticket = ask->ticket;
+    switch (ask->kind) {
+    case VIEW_STATUS:
+        look_at_all(g, out);
+        return true;
+    case VIEW_FLOWS:
+        look_at_flows(g, ask->cursor, now, out);
+        return true;
+    case VIEW_WORKSTATIONS:
+        look_at_workstations(g, ask->cursor, now, out);
+        return true;
+    default:
+        return false;
+    }
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/console_client.h"
+#include "daemon/show_text.h"
+
+static const char *const known[] = {"status", "flows", "circuits", "workstations", "drops"};
+
+struct printer {
+    bool json;
+    bool headed; /* the heading is there */
+};
+
+bool show_knows(const char *what)
+{
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(known[i], what) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void print_line(void *ctx, const char *text, size_t len, const struct json_value *line)
+{
+    struct printer *p = ctx;
+    struct json_value member = json_member(line, "kind");
+    char kind[32], row[SHOW_LINE_MAX];
+    json_string(&member, kind, sizeof(kind));
+    if (p->json) {
+        printf("%.*s\n", (int)len, text);
+    } else if (strcmp(kind, "status") == 0) {
+        show_status(stdout, line);
+    } else if (show_heading(kind) != NULL) {
+        if (!p->headed)
+            puts(show_heading(kind));
+        p->headed = true;
+        show_row(kind, line, row);
+        puts(row);
+    }
+}
+
+static void print_text(void *ctx, const char *text, size_t len, const struct json_value *line)
+{
+    struct json_value member = json_member(line, "text");
+    char out[256];
+    (void)ctx;
+    (void)text;
+    (void)len;
+    puts(json_string(&member, out, sizeof(out)));
+}
+
+static int ask(const char *control, const char *request,
+               void (*take)(void *ctx, const char *text, size_t len, const struct json_value *line), void *ctx)
+{
+    static struct console_link link; /* large, and there is one */
+    int status = console_link_open(&link, control);
+    if (status == 0)
+        status = console_link_ask(&link, request, take, ctx);
+    console_link_close(&link);
+    if (status != 0)
+        fprintf(stderr, "cloister: %s\n", link.error);
+    return status == 0 && fflush(stdout) == 0 ? 0 : 1;
+}
+
+int show_run(const char *control, const char *what, bool json)
+{
+    struct printer printer = {.json = json};
+    char request[32];
+    snprintf(request, sizeof(request), "show %s", what);
+    int status = ask(control, request, print_line, &printer);
+    if (status == 0 && !json && !printer.headed && strcmp(what, "status") != 0)
+        printf("no %s\n", what);
+    return status;
+}
+
+int show_metrics(const char *control)
+{
+    return ask(control, "metrics", print_text, NULL);
+}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the host is shown of flows, their circuits and relays is what Tor itself says."""
+
+import socket
+import struct
+import time
+
+from scenario import check, plan, scenario
+
+from lab import schema
+
+CONTROL = "/tmp/cloister-e2e-show/control"
+LOOKS = 20
+
+
+def ask(run, *words):
+    done = run.lab.run("host", [run.binary, *words, "--control", CONTROL], 30)
+    check(done.returncode == 0, f"{words}: {done.stderr}")
+    return done.stdout
+
+
+def view(run, what):
+    return schema.check_lines(ask(run, "show", what, "--json"))
+
+
+@scenario(settings={"log": {"level": "info", "identities": "yes"}, "process": {"control": CONTROL}})
+def the_views_say_what_tor_says(run):
+    with run.watch() as watch:
+        peers = [run.connect(plan.WEB, plan.ECHO) for _ in range(4)]
+        for n, peer in enumerate(peers):
+            peer.sendall(b"x" * 1000 * (n + 1))
+            got = 0
+            while got < 1000 * (n + 1):
+                got += len(peer.recv(1 << 16))
+        streams = {s.password[:8]: s for s in watch.wait_flows(4, plan.ECHO)}
+        check(len(streams) == 4, f"Tor carried {len(streams)} flows")
+
+        # Events trail the data.
+        for _ in range(LOOKS):
+            flows = [f for f in view(run, "flows") if f["destination"] == f"{plan.WEB}:{plan.ECHO}"]
+            if all(flow["circuit"] for flow in flows):
+                break
+            time.sleep(0.1)
+        check(len(flows) == 4, f"{len(flows)} flows are shown")
+        ports = {peer.getsockname()[1]: 1000 * (n + 1) for n, peer in enumerate(peers)}
+        for flow in flows:
+            stream = streams[flow["identity"]]
+            circuit = watch.circuit_of(stream)
+            check(str(flow["circuit"]) == stream.circuit, f"circuit {flow['circuit']}, Tor says {stream.circuit}")
+            check(tuple(relay["fingerprint"] for relay in flow["path"]) == circuit.path,
+                  f"{flow['path']}, Tor says {circuit.path}")
+            check([relay["nickname"] for relay in flow["path"]] == run.lab.relay_names(circuit.path), "nicknames")
+            check(flow["workstation"] == plan.WORKSTATION and flow["state"] == "ESTABLISHED", f"{flow}")
+            check(flow["up"] == flow["down"] == ports[flow["port"]], f"{flow['port']} carried {flow['up']} bytes")
+        check(len({flow["circuit"] for flow in flows}) == 4, "two flows are shown on one circuit")
+
+        shown = {str(c["id"]): c for c in view(run, "circuits")}
+        told = {line.split()[0] for line in watch.control.getinfo("circuit-status").splitlines()}
+        check(set(shown) == told, f"circuits {sorted(shown)}, Tor says {sorted(told)}")
+        for flow in flows:
+            check(shown[str(flow["circuit"])]["identity"] == flow["identity"], "a circuit's identity")
+
+    status, = view(run, "status")
+    tor = status["tor"]
+    check((tor["mode"], tor["bootstrap"], tor["guard_reachable"]) == ("embedded", 100, True), f"{tor}")
+    station, = [w for w in view(run, "workstations") if w["address"] == plan.WORKSTATION]
+    check(station["up"] >= 10000 and station["down"] >= 10000, f"{station}")
+    text = ask(run, "metrics")
+    check("\ncloister_tor_bootstrap_percent 100\n" in text, text)
+    for words in (("show",), ("show", "flows"), ("show", "circuits"), ("watch",)):
+        print(f"# cloister {' '.join(words)}\n{ask(run, *words)}")
+    for peer in peers:  # a close would leave it waiting for what the server still has to say
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+    time.sleep(0.5)
+    left = [f for f in view(run, "flows") if f["way"] == "tor"]
+    check(not left, f"flows are left: {left}")
+    check("guard reachable" in ask(run, "show"), "no guard")

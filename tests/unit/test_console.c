@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The control socket, with a test that plays the gateway: whatever it says, the host's terminal is safe. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <uv.h>
+
+#include "base/json_read.h"
+#include "daemon/console.h"
+#include "daemon/console_socket.h"
+#include "daemon/metrics.h"
+
+static uv_loop_t loop;
+static struct console console;
+static char directory[64];
+static char path[96];
+static struct view_ask asked;
+static unsigned asks;
+static char answer[1 << 17];
+static struct view view;
+
+static int on_ask(void *ctx, const struct view_ask *ask)
+{
+    (void)ctx;
+    asked = *ask;
+    asks++;
+    return 0;
+}
+
+static void on_facts(void *ctx, struct console_facts *out)
+{
+    (void)ctx;
+    *out = (struct console_facts){.version = "1", .device = "tap\x1b[2J", .ready = true};
+}
+
+static int set_up(void **state)
+{
+    const struct console_ops ops = {.ask = on_ask, .facts = on_facts};
+    (void)state;
+    strcpy(directory, "/tmp/cloister-console-XXXXXX");
+    if (mkdtemp(directory) == NULL || uv_loop_init(&loop) != 0)
+        return -1;
+    snprintf(path, sizeof(path), "%s/d/control", directory);
+    asks = 0;
+    int fd = console_socket_listen(path, 0);
+    return fd < 0 ? fd : console_start(&console, &loop, fd, -1, &ops);
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < CONSOLE_CLIENTS_MAX; i++) {
+        if (console.clients[i].state != CONSOLE_FREE && console.clients[i].fd >= 0)
+            close(console.clients[i].fd);
+    }
+    uv_walk(&loop, close_handle, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    close(console.listener_fd[0]);
+    unlink(path);
+    *strrchr(path, '/') = '\0';
+    rmdir(path);
+    return uv_loop_close(&loop) != 0 || rmdir(directory) != 0 ? -1 : 0;
+}
+
+static void turn(void)
+{
+    for (unsigned i = 0; i < 12; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+static int client(const char *request)
+{
+    int fd = console_socket_connect(path);
+    assert_true(fd >= 0);
+    assert_int_equal(send(fd, request, strlen(request), 0), strlen(request));
+    turn();
+    return fd;
+}
+
+/* All that can be read now, and that it is ASCII and lines of JSON. */
+static unsigned lines_of(int fd)
+{
+    size_t n = 0;
+    ssize_t got;
+    unsigned lines = 0;
+    while ((got = recv(fd, answer + n, sizeof(answer) - 1 - n, MSG_DONTWAIT)) > 0) {
+        n += (size_t)got;
+        turn();
+    }
+    answer[n] = '\0';
+    for (char *at = answer, *end; (end = strchr(at, '\n')) != NULL; at = end + 1, lines++) {
+        struct json_value value;
+        for (const char *c = at; c < end; c++)
+            assert_in_range(*c, 0x20, 0x7e);
+        assert_true(json_parse(at, (size_t)(end - at), &value));
+    }
+    return lines;
+}
+
+static void prepare(uint32_t kind, uint32_t count, uint32_t next)
+{
+    memset(&view, 0, sizeof(view));
+    view.kind = kind;
+    view.ticket = asked.ticket;
+    view.count = count;
+    view.next = next;
+}
+
+static void a_list_comes_in_pieces_and_each_is_asked_for_when_the_last_was_read(void **state)
+{
+    (void)state;
+    int fd = client("show flows\n");
+    assert_int_equal(asks, 1);
+    assert_int_equal(asked.cursor, 0);
+    prepare(VIEW_FLOWS, VIEW_FLOWS_MAX, 40);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(asks, 2);
+    assert_int_equal(asked.cursor, 40);
+    prepare(VIEW_FLOWS, 1, 0);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(lines_of(fd), VIEW_FLOWS_MAX + 2);
+    assert_int_equal(asks, 2);
+    assert_non_null(strstr(answer, "\"kind\":\"end\",\"count\":13}"));
+    close(fd);
+}
+
+static void an_answer_that_nobody_asked_for_is_refused(void **state)
+{
+    (void)state;
+    memset(&asked, 0, sizeof(asked));
+    prepare(VIEW_FLOWS, 0, 0);
+    assert_int_equal(console_take_view(&console, &view), -EPROTO);
+    int fd = client("show flows\n");
+    prepare(VIEW_FLOWS, 0, 0);
+    view.ticket++;
+    assert_int_equal(console_take_view(&console, &view), -EPROTO);
+    prepare(VIEW_WORKSTATIONS, 0, 0);
+    assert_int_equal(console_take_view(&console, &view), -EPROTO);
+    prepare(VIEW_FLOWS, 0, 40);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    /* One that leads round in a circle. */
+    prepare(VIEW_FLOWS, 0, 40);
+    assert_int_equal(console_take_view(&console, &view), -EPROTO);
+    close(fd);
+}
+
+static void an_answer_to_somebody_who_left_is_dropped_and_the_next_one_asks(void **state)
+{
+    (void)state;
+    int first = client("show flows\n");
+    int second = client("show workstations\n");
+    assert_int_equal(asks, 1);
+    close(first);
+    prepare(VIEW_FLOWS, 3, 0);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    assert_int_equal(asks, 2);
+    assert_int_equal(asked.kind, VIEW_WORKSTATIONS);
+    prepare(VIEW_WORKSTATIONS, 2, 0);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(lines_of(second), 3);
+    close(second);
+}
+
+static void nothing_that_a_workstation_chose_reaches_a_terminal_as_it_is(void **state)
+{
+    (void)state;
+    int fd = client("show flows\nshow status\n");
+    prepare(VIEW_FLOWS, VIEW_FLOWS_MAX, 0);
+    for (unsigned i = 0; i < VIEW_FLOWS_MAX; i++) {
+        struct view_flow *flow = &view.flows[i];
+        memset(flow, 0xff, sizeof(*flow));
+        flow->tcp_state = flow->stream_state = flow->way = 0;
+        flow->identities = 1;
+        memset(flow->name, 0x9b, sizeof(flow->name) - 1); /* CSI of eight bits */
+        memcpy(flow->name, "\x1b]0;x\x07\"\\\n", 9);
+        flow->name[sizeof(flow->name) - 1] = '\0';
+    }
+    assert_true(view_is_valid(&view));
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(lines_of(fd), VIEW_FLOWS_MAX + 1);
+    assert_non_null(strstr(answer, "\\u001b]0;x\\u0007\\\"\\\\\\u000a\\u009b"));
+    prepare(VIEW_STATUS, 1, 0);
+    memset(&view.status, 0xff, sizeof(view.status));
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(lines_of(fd), 2);
+    close(fd);
+}
+
+static void a_view_with_numbers_out_of_range_is_not_valid(void **state)
+{
+    (void)state;
+    prepare(VIEW_FLOWS, 1, 0);
+    assert_true(view_is_valid(&view));
+    view.flows[0].tcp_state = 10;
+    assert_false(view_is_valid(&view));
+    view.flows[0].tcp_state = 9;
+    view.flows[0].stream_state = 5;
+    assert_false(view_is_valid(&view));
+    view.flows[0].stream_state = 4;
+    view.flows[0].way = VIEW_WAY_END;
+    assert_false(view_is_valid(&view));
+    view.flows[0].way = 0;
+    view.flows[0].identities = 2;
+    assert_false(view_is_valid(&view));
+    view.flows[0].identities = 1;
+    memset(view.flows[0].name, 'x', sizeof(view.flows[0].name));
+    assert_false(view_is_valid(&view));
+    view.flows[0].name[VIEW_NAME_MAX - 1] = '\0';
+    assert_true(view_is_valid(&view));
+    view.next = VIEW_CURSOR_MAX + 1;
+    assert_false(view_is_valid(&view));
+    prepare(VIEW_FLOWS, VIEW_FLOWS_MAX + 1, 0);
+    assert_false(view_is_valid(&view));
+    prepare(VIEW_WORKSTATIONS, VIEW_WORKSTATIONS_MAX + 1, 0);
+    assert_false(view_is_valid(&view));
+    prepare(VIEW_STATUS, 0, 0);
+    assert_false(view_is_valid(&view));
+    prepare(VIEW_KIND_END, 0, 0);
+    assert_false(view_is_valid(&view));
+}
+
+static void the_largest_numbers_fit_the_metrics(void **state)
+{
+    static char text[METRICS_MAX];
+    struct view_status status;
+    const struct console_facts facts = {.version = "1.2.3",
+                                        .embedded = true,
+                                        .uptime_s = UINT64_MAX,
+                                        .bootstrap = 100,
+                                        .guards = UINT32_MAX,
+                                        .flows_max = UINT32_MAX};
+    (void)state;
+    memset(&status, 0xff, sizeof(status));
+    size_t n = metrics_write(text, sizeof(text), &facts, &status);
+    assert_true(n > 0);
+    for (size_t size = 1; size <= n; size += 97)
+        assert_int_equal(metrics_write(text, size, &facts, &status), 0);
+}
+
+static void a_socket_in_use_is_not_taken_away_and_one_left_behind_is(void **state)
+{
+    char other[96];
+    struct stat st;
+    (void)state;
+    assert_int_equal(console_socket_listen(path, 0), -EADDRINUSE);
+    snprintf(other, sizeof(other), "%s/x", directory);
+    int fd = console_socket_listen(other, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(stat(other, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    close(fd);
+    assert_int_equal(console_socket_connect(other), -ECONNREFUSED);
+    fd = console_socket_listen(other, 0);
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(other);
+    FILE *file = fopen(other, "w");
+    assert_non_null(file);
+    fclose(file);
+    assert_int_equal(console_socket_listen(other, 0), -EEXIST);
+    unlink(other);
+}
+
+static void only_loopback_addresses_with_a_port_are_listened_on(void **state)
+{
+    static const char *const good[] = {"127.0.0.1:9100", "127.9.9.9:1", "[::1]:65535"};
+    static const char *const bad[] = {"",
+                                      ":",
+                                      "127.0.0.1",
+                                      "127.0.0.1:",
+                                      "127.0.0.1:0",
+                                      "127.0.0.1:65536",
+                                      "0.0.0.0:9100",
+                                      "10.152.152.10:9100",
+                                      "::1:9100",
+                                      "[::]:9100",
+                                      "[::1]",
+                                      "[]:1",
+                                      "localhost:9100",
+                                      "127.0.0.1:9100x",
+                                      "[::1:1",
+                                      "127.0.0.1:-1",
+                                      "128.0.0.1:1"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        assert_true(console_socket_is_loopback(good[i]));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_false(console_socket_is_loopback(bad[i]));
+}
+
+static void an_http_request_is_known_when_its_head_is_whole(void **state)
+{
+    static const char whole[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    (void)state;
+    for (size_t n = 0; n < sizeof(whole) - 2; n++)
+        assert_int_equal(console_http_parse(whole, n),
+                         n < sizeof(whole) - 1 ? CONSOLE_HTTP_MORE : CONSOLE_HTTP_METRICS);
+    assert_int_equal(console_http_parse(whole, sizeof(whole) - 1), CONSOLE_HTTP_METRICS);
+    assert_int_equal(console_http_parse("GET /metrics\n\n", 14), CONSOLE_HTTP_OTHER);
+    assert_int_equal(console_http_parse("GET /metrics?x HTTP/1.0\n\n", 25), CONSOLE_HTTP_METRICS);
+    assert_int_equal(console_http_parse("GET /\n\n", 7), CONSOLE_HTTP_OTHER);
+    assert_int_equal(console_http_parse("GOT", 3), CONSOLE_HTTP_BAD);
+    assert_int_equal(console_http_parse("PUT /metrics HTTP/1.1", 21), CONSOLE_HTTP_BAD);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_list_comes_in_pieces_and_each_is_asked_for_when_the_last_was_read),
+        TEST(an_answer_that_nobody_asked_for_is_refused),
+        TEST(an_answer_to_somebody_who_left_is_dropped_and_the_next_one_asks),
+        TEST(nothing_that_a_workstation_chose_reaches_a_terminal_as_it_is),
+        cmocka_unit_test(a_view_with_numbers_out_of_range_is_not_valid),
+        cmocka_unit_test(the_largest_numbers_fit_the_metrics),
+        TEST(a_socket_in_use_is_not_taken_away_and_one_left_behind_is),
+        cmocka_unit_test(only_loopback_addresses_with_a_port_are_listened_on),
+        cmocka_unit_test(an_http_request_is_known_when_its_head_is_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
