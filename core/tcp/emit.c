@@ -91,7 +91,7 @@ void emit_challenge(struct tcp_engine *e, struct flow *f)
 {
     uint32_t more = (e->now_ms - f->challenge_at) / CHALLENGE_REFILL;
     if (more > 0) {
-        f->challenges = (uint8_t)u32_min(FLOW_CHALLENGES, u32_min(more, FLOW_CHALLENGES) + f->challenges);
+        f->challenges = u32_min(FLOW_CHALLENGES, u32_min(more, FLOW_CHALLENGES) + f->challenges) & 15u;
         f->challenge_at = e->now_ms;
     }
     if (f->challenges == 0) {

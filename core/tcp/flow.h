@@ -101,24 +101,25 @@ enum flow_flag {
 struct flow {
     /* Looked at for every segment. */
     struct tcp_tuple tuple;
-    uint32_t hash_next;    /* next flow of the same bucket */
-    uint32_t flags;        /* enum flow_flag */
-    uint8_t state;         /* enum flow_state */
-    uint8_t rcv_shift : 4; /* scale of the windows we send */
-    uint8_t snd_shift : 4; /* scale of the windows we get */
-    uint8_t backoff : 4;   /* how often the RTO was doubled; stays until there is a new sample (RFC 6298 5) */
-    uint8_t retries : 4;   /* timeouts in a row without progress */
-    uint8_t reo_steps : 4; /* quarters of a round trip that reordering may take (RFC 8985 6.2 step 4); 0 as 1 */
-    uint8_t reo_keep : 4;  /* recoveries for which they still hold */
-    uint8_t dup_acks;      /* duplicate ACKs in a row */
-    uint8_t gather : 7;    /* 1 + number of the gather slot that holds payload of this turn, or 0 */
-    uint8_t karn : 1;      /* what was timed was sent again: only the echo of a timestamp tells the round trip */
-    uint8_t challenges;    /* challenge ACKs it may still send now (RFC 5961 7) */
-    uint8_t quick;         /* ACKs that still leave at once, at the beginning of a flow */
-    uint16_t host;         /* workstation number */
-    uint16_t rcv_mss;      /* largest segment seen, for the delayed ACK */
-    uint16_t snd_mss;      /* payload of a full segment, options with timestamps taken off */
-    uint16_t pmtu_mss;     /* FLOW_ICMP_MTU: the smaller segment that an ICMP message asked for */
+    uint32_t hash_next;     /* next flow of the same bucket */
+    uint32_t flags;         /* enum flow_flag */
+    uint8_t state;          /* enum flow_state */
+    uint8_t rcv_shift : 4;  /* scale of the windows we send */
+    uint8_t snd_shift : 4;  /* scale of the windows we get */
+    uint8_t backoff : 4;    /* how often the RTO was doubled; stays until there is a new sample (RFC 6298 5) */
+    uint8_t retries : 4;    /* timeouts in a row without progress */
+    uint8_t reo_steps : 4;  /* quarters of a round trip that reordering may take (RFC 8985 6.2 step 4); 0 as 1 */
+    uint8_t reo_keep : 4;   /* recoveries for which they still hold */
+    uint8_t dup_acks;       /* duplicate ACKs in a row */
+    uint8_t gather : 7;     /* 1 + number of the gather slot that holds payload of this turn, or 0 */
+    uint8_t karn : 1;       /* what was timed was sent again: only the echo of a timestamp tells the round trip */
+    uint8_t challenges : 4; /* challenge ACKs it may still send now (RFC 5961 7) */
+    uint8_t round : 4;      /* in which it sent payload last (struct uploads); 0: in none */
+    uint8_t quick;          /* ACKs that still leave at once, at the beginning of a flow */
+    uint16_t host;          /* workstation number */
+    uint16_t rcv_mss;       /* largest segment seen, for the delayed ACK */
+    uint16_t snd_mss;       /* payload of a full segment, options with timestamps taken off */
+    uint16_t pmtu_mss;      /* FLOW_ICMP_MTU: the smaller segment that an ICMP message asked for */
 
     /* Receiving. */
     uint32_t rcv_nxt;      /* next byte expected */

@@ -102,6 +102,14 @@ struct host_use {
     uint64_t down_bytes;
 };
 
+/* How many flows send payload to us at once: those of a round, each counted with the first that it sends there. */
+struct uploads {
+    uint32_t count; /* in this round */
+    uint32_t most;  /* that there were lately */
+    uint32_t since; /* ms, when this round began */
+    uint32_t round; /* 1 to 15, in turns: an old one is taken for a new one now and then, and not counted */
+};
+
 struct tcp_engine {
     struct tcp_config cfg;
     struct tcp_ops ops;
@@ -124,6 +132,7 @@ struct tcp_engine {
     struct pool boards;
     struct host_use *hosts; /* by account */
     uint16_t *accounts;     /* of each workstation */
+    struct uploads uploads;
     struct wheel wheel;
 
     uint32_t list_first, list_last;           /* the turn's list */

@@ -18,13 +18,33 @@
 #include "tcp/steps.h"
 
 #define DELIVER_IOV 16
+#define UPLOADS_ROUND 100u    /* ms */
+#define UPLOADS_SILENCE 2000u /* ms without payload of any flow */
 
-/* The largest window: less if there are many flows, for what all of them may send at once stands in the queue of the
- * link, and what does not fit there is lost. */
+/* The largest window: less if many flows send, for what all of them may send at once stands in the queue of the link, and
+ * what does not fit there is lost. One that has sent nothing yet may be one of as many as there are flows: its first
+ * window is for a flight, and grows when it sends. */
 static uint32_t window_max(const struct tcp_engine *e, const struct flow *f)
 {
     uint32_t limit = f->rcv_shift != 0 ? RCV_WINDOW_MAX : 65535;
-    return u32_min(limit, u32_max(RCV_WINDOWS_ALL / u32_max(e->counters.flows, 1), RCV_WINDOW_MIN));
+    uint32_t sharers = f->round != 0 ? e->uploads.most : e->counters.flows;
+    return u32_min(limit, u32_max(RCV_WINDOWS_ALL / u32_max(sharers, 1), RCV_WINDOW_MIN));
+}
+
+/* The flow sent payload. */
+static void note_upload(struct tcp_engine *e, struct flow *f)
+{
+    struct uploads *u = &e->uploads;
+    if (u->round == 0 || e->now_ms - u->since >= UPLOADS_ROUND) {
+        /* What was is forgotten by quarters, or at once after a silence. */
+        uint32_t kept = e->now_ms - u->since < UPLOADS_SILENCE ? u->most - u->most / 4 : 0;
+        *u = (struct uploads){.most = kept, .since = e->now_ms, .round = u->round % 15 + 1};
+    }
+    if (f->round == u->round)
+        return;
+    f->round = u->round & 15u;
+    u->count++;
+    u->most = u32_max(u->most, u->count);
 }
 
 uint32_t receive_edge(const struct tcp_engine *e, const struct flow *f)
@@ -179,6 +199,7 @@ void receive_flush(struct tcp_engine *e, struct flow *f)
     f->gather = 0;
     g->flow = 0;
     e->gathers--;
+    note_upload(e, f);
     ssize_t taken = 0;
     if (can_write(f)) {
         taken = write_upstream(e, f, g->iov, g->count, g->bytes);

@@ -28,6 +28,7 @@ static struct tcp_flow_id id_of[FLOWS];
 static bool pours[FLOWS];        /* the upstream never runs dry */
 static uint32_t irs[FLOWS];      /* of the gateway's SYN */
 static uint32_t received[FLOWS]; /* bytes that the workstation was sent, in order */
+static uint32_t uploaded[FLOWS]; /* bytes that it sent */
 static uint16_t window[FLOWS];   /* as the last segment said */
 static uint32_t opening;
 static uint32_t host; /* that speaks */
@@ -45,10 +46,11 @@ static ssize_t write_upstream(void *ctx, struct tcp_flow_id id, const struct iov
 {
     (void)ctx;
     (void)id;
-    (void)iov;
-    (void)count;
+    ssize_t n = 0;
+    for (int i = 0; i < count; i++)
+        n += (ssize_t)iov[i].iov_len;
     *room = ROOM;
-    return 0;
+    return n;
 }
 
 static ssize_t read_upstream(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count)
@@ -100,7 +102,7 @@ static void say(uint32_t i, bool syn)
     static const uint8_t options[8] = {2, 4, 5, 180, 1, 3, 3, 7};
     be16_store(seg, (uint16_t)(FIRST_PORT + i));
     be16_store(seg + 2, 80);
-    be32_store(seg + 4, syn ? ISS : ISS + 1);
+    be32_store(seg + 4, syn ? ISS : ISS + 1 + uploaded[i]);
     be32_store(seg + 8, syn ? 0 : irs[i] + 1 + received[i]);
     seg[12] = syn ? 7 << 4 : 5 << 4;
     seg[13] = syn ? SYN : ACK;
@@ -158,6 +160,7 @@ static int setup_with(uint32_t host_flows)
         return -1;
     engine = tcp_engine_init(memory, &config, &ops, NULL, now);
     memset(received, 0, sizeof(received));
+    memset(uploaded, 0, sizeof(uploaded));
     memset(id_of, 0, sizeof(id_of));
     return 0;
 }
@@ -258,6 +261,48 @@ static void hosts_of_one_account_share_its_quota(void **state)
     host = 0;
 }
 
+/* 1000 bytes of flow i, again and again. Returns the window that it has in the end, bytes. */
+static uint32_t upload(uint32_t i, unsigned times)
+{
+    static uint8_t seg[20 + 1000];
+    for (; times > 0; times--) {
+        be16_store(seg, (uint16_t)(FIRST_PORT + i));
+        be16_store(seg + 2, 80);
+        be32_store(seg + 4, ISS + 1 + uploaded[i]);
+        be32_store(seg + 8, irs[i] + 1 + received[i]);
+        seg[12] = 5 << 4;
+        seg[13] = ACK;
+        be16_store(seg + 14, 65535);
+        const struct tcp_in in = {.src = ipaddr_v4((const uint8_t[]){10, 0, 0, 2}),
+                                  .dst = ipaddr_v4((const uint8_t[]){198, 51, 100, 1}),
+                                  .seg = bytes_of(seg, sizeof(seg))};
+        tcp_input(engine, &in, now);
+        uploaded[i] += 1000;
+        while (tcp_flush(engine, now))
+            ;
+    }
+    return (uint32_t)window[i] << 3;
+}
+
+/* It was so that each flow of the table took its part of the windows, whether it sent or not. */
+static void idle_flows_take_no_part_of_the_windows(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 700; i++)
+        open_flow(i, false);
+    assert_true(upload(699, 64) >= 400u << 10);
+    /* Others begin to send. What was promised is kept; what comes after is less. */
+    for (uint32_t i = 0; i < 600; i++)
+        assert_true(upload(i, 2) >= 15u << 10);
+    assert_true(upload(699, 600) <= 17u << 10);
+    /* And end: it grows again within seconds. */
+    for (unsigned k = 0; k < 30; k++) {
+        now += 100000;
+        upload(699, 2);
+    }
+    assert_true(upload(699, 64) >= 400u << 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +310,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_lone_flow_has_most_of_the_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(hosts_of_one_account_share_its_quota, setup_few, teardown),
+        cmocka_unit_test_setup_teardown(idle_flows_take_no_part_of_the_windows, setup, teardown),
         cmocka_unit_test_setup_teardown(windows_are_smaller_when_there_are_many_flows, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
