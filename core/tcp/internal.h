@@ -95,10 +95,9 @@ struct host_use {
     uint32_t senders_most;                /* that there were lately */
     uint32_t senders_at;                  /* ms, when that was last lowered */
     uint32_t starved_first, starved_last; /* flows that wait for a chunk, linked as those in TIME_WAIT are */
-    uint32_t
-        starved_next;  /* the next workstation of the ring of those with such flows; a number and 1, 0 ends it */
-    bool starving;     /* in that ring */
-    uint64_t up_bytes; /* of all its flows so far, as in struct tcp_counters */
+    uint32_t starved_next; /* the next account of the ring of those with such flows; a number and 1, 0 ends it */
+    bool starving;         /* in that ring */
+    uint64_t up_bytes;     /* of all its flows so far, as in struct tcp_counters */
     uint64_t down_bytes;
 };
 
@@ -138,7 +137,7 @@ struct tcp_engine {
     uint32_t list_first, list_last;           /* the turn's list */
     uint32_t time_wait_first, time_wait_last; /* oldest first; linked by snd_head (next) and snd_tail (previous) */
     uint32_t starving_first,
-        starving_last; /* workstations with flows that wait for a chunk, whose turn is next first */
+        starving_last; /* accounts with flows that wait for a chunk, by number and 1; whose turn is next first */
     bool chunk_back;   /* a chunk was given back since they were looked at */
     struct gather gather[GATHER_SLOTS];
     uint32_t gathers;  /* of these in use */

@@ -3,8 +3,8 @@
  * Chunks, on the account of the workstation whose flow needs them, and what becomes of a flow that finds none.
  *
  * A flow with something in its queue, or on the wire, goes on when the workstation acknowledges that. One without, whose
- * upstream has something to say, waits in the list of its workstation, first come first served, and the workstations
- * with such flows take turns in a ring. When a chunk was given back, the end of the turn goes round: whoever is within
+ * upstream has something to say, waits in the list of its account, first come first served, and the accounts with such
+ * flows take turns in a ring. When a chunk was given back, the end of the turn goes round: whoever is within
  * its quota and finds memory sends. While nobody waits, all this is one look at an empty ring.
  */
 #include "tcp/internal.h"
@@ -13,7 +13,7 @@
 
 bool memory_is_left(const struct tcp_engine *e, const struct flow *f)
 {
-    return e->hosts[f->host].chunks < e->cfg.host_chunks && e->counters.chunks < e->cfg.max_chunks;
+    return e->hosts[e->accounts[f->host]].chunks < e->cfg.host_chunks && e->counters.chunks < e->cfg.max_chunks;
 }
 
 uint32_t memory_take(struct tcp_engine *e, struct flow *f)
@@ -33,27 +33,27 @@ void memory_give(struct tcp_engine *e, struct flow *f, uint32_t chunk)
     e->chunk_back = true;
 }
 
-static void ring_append(struct tcp_engine *e, uint32_t host)
+static void ring_append(struct tcp_engine *e, uint32_t account)
 {
-    struct host_use *use = engine_host(e, host);
+    struct host_use *use = &e->hosts[account];
     use->starving = true;
     use->starved_next = 0;
     if (e->starving_last != 0)
-        engine_host(e, e->starving_last - 1)->starved_next = host + 1;
+        e->hosts[e->starving_last - 1].starved_next = account + 1;
     else
-        e->starving_first = host + 1;
-    e->starving_last = host + 1;
+        e->starving_first = account + 1;
+    e->starving_last = account + 1;
 }
 
 static uint32_t ring_take(struct tcp_engine *e)
 {
-    uint32_t host = e->starving_first - 1;
-    struct host_use *use = engine_host(e, host);
+    uint32_t account = e->starving_first - 1;
+    struct host_use *use = &e->hosts[account];
     e->starving_first = use->starved_next;
     if (e->starving_first == 0)
         e->starving_last = 0;
     use->starving = false;
-    return host;
+    return account;
 }
 
 void memory_wait(struct tcp_engine *e, struct flow *f)
@@ -64,7 +64,7 @@ void memory_wait(struct tcp_engine *e, struct flow *f)
     f->flags |= FLOW_STARVED;
     flow_link(e, f, &use->starved_first, &use->starved_last);
     if (!use->starving)
-        ring_append(e, f->host);
+        ring_append(e, e->accounts[f->host]);
 }
 
 void memory_wait_over(struct tcp_engine *e, struct flow *f)
@@ -82,16 +82,16 @@ bool memory_share(struct tcp_engine *e)
         return false;
     e->chunk_back = false;
     uint32_t wakes = 0;
-    uint32_t stop = 0; /* the first workstation of a round in which nobody was found so far */
+    uint32_t stop = 0; /* the first account of a round in which nobody was found so far */
     while (e->starving_first != 0 && e->starving_first != stop) {
-        uint32_t host = ring_take(e);
-        const struct host_use *use = engine_host(e, host);
+        uint32_t account = ring_take(e);
+        const struct host_use *use = &e->hosts[account];
         if (use->starved_first == 0)
             continue; /* those that waited are gone */
-        ring_append(e, host);
+        ring_append(e, account);
         struct flow *f = flow_at(e, use->starved_first);
         if (!memory_is_left(e, f)) {
-            stop = stop == 0 ? host + 1 : stop;
+            stop = stop == 0 ? account + 1 : stop;
             continue;
         }
         stop = 0;

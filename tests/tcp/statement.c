@@ -197,6 +197,7 @@ void statement_run(struct script *s, char **w, unsigned count)
         {"<", do_inject, false},
         {"answered", do_answered, true},
         {"batch", do_batch, false},
+        {"charge", do_charge, false},
         {"check", do_check, true},
         {"closed", do_closed, true},
         {"config", do_config, false},

@@ -79,6 +79,13 @@ void do_too_big(struct script *s, char **w, unsigned count)
     rig_flush(&s->rig);
 }
 
+/* charge HOST ACCOUNT */
+void do_charge(struct script *s, char **w, unsigned count)
+{
+    rig_start(&s->rig);
+    tcp_engine_charge(s->rig.engine, (uint32_t)arg_number(s, w, count, 1), (uint32_t)arg_number(s, w, count, 2));
+}
+
 void do_reset_all(struct script *s, char **w, unsigned count)
 {
     if (count > 1)

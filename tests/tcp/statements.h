@@ -32,6 +32,7 @@ void do_info(struct script *s, char **w, unsigned count);
 void do_counter(struct script *s, char **w, unsigned count);
 void do_drop(struct script *s, char **w, unsigned count);
 void do_too_big(struct script *s, char **w, unsigned count);
+void do_charge(struct script *s, char **w, unsigned count);
 void do_reset_all(struct script *s, char **w, unsigned count);
 void do_settle(struct script *s, char **w, unsigned count);
 void do_let(struct script *s, char **w, unsigned count);
