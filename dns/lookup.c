@@ -143,20 +143,21 @@ static struct waiter *waiter_at(const struct dns_lookups *lookups, uint32_t i)
 
 static uint32_t *bucket_of(struct dns_lookups *lookups, const struct dns_lookup_key *key)
 {
-    uint8_t data[16 + DNS_NAME_MAX];
+    uint8_t data[24 + DNS_NAME_MAX];
     memcpy(data, &key->identity, 8);
-    be32_store(data + 8, key->host);
-    be16_store(data + 12, key->type);
-    data[14] = (uint8_t)key->kind;
-    data[15] = key->flags;
-    memcpy(data + 16, key->name.wire, key->name.len);
-    return &lookups->buckets[siphash_13(&lookups->key, data, 16u + key->name.len) & lookups->mask];
+    memcpy(data + 8, &key->nym, 8);
+    be32_store(data + 16, key->host);
+    be16_store(data + 20, key->type);
+    data[22] = (uint8_t)key->kind;
+    data[23] = key->flags;
+    memcpy(data + 24, key->name.wire, key->name.len);
+    return &lookups->buckets[siphash_13(&lookups->key, data, 24u + key->name.len) & lookups->mask];
 }
 
 static bool key_equal(const struct dns_lookup_key *a, const struct dns_lookup_key *b)
 {
-    return a->identity == b->identity && a->host == b->host && a->kind == b->kind && a->type == b->type &&
-           a->flags == b->flags && a->name.len == b->name.len &&
+    return a->identity == b->identity && a->nym == b->nym && a->host == b->host && a->kind == b->kind &&
+           a->type == b->type && a->flags == b->flags && a->name.len == b->name.len &&
            memcmp(a->name.wire, b->name.wire, a->name.len) == 0;
 }
 

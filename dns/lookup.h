@@ -23,7 +23,8 @@ enum dns_transport {
 
 /* Who asks, and how. */
 struct dns_client {
-    uint64_t identity;            /* lookups and their answers are shared among clients of one identity only */
+    uint64_t identity;            /* lookups and their answers are shared among clients of one identity only, */
+    uint64_t nym;                 /* and of one number of times that it was to be a new one */
     uint32_t host;                /* the workstation's number */
     enum dns_transport transport; /* what limits the size of the answer */
     struct ipaddr addr, asked;    /* UDP: the client's address, and that of the server it asked */
@@ -49,6 +50,7 @@ enum dns_lookup_flag {
 /* What is looked up, for whom. */
 struct dns_lookup_key {
     uint64_t identity;
+    uint64_t nym;
     uint32_t host;
     enum dns_lookup_kind kind;
     uint16_t type;        /* of the records; 0 for the other kinds */

@@ -38,7 +38,8 @@ static uint8_t flags_of(const struct dns_query *query)
 static void key_of(struct dns_lookup_key *key, enum dns_lookup_kind kind, const struct dns_query *query,
                    const struct dns_client *client)
 {
-    *key = (struct dns_lookup_key){.identity = client->identity, .host = client->host, .kind = kind};
+    *key = (struct dns_lookup_key){
+        .identity = client->identity, .nym = client->nym, .host = client->host, .kind = kind};
     if (kind == DNS_LOOKUP_RECORDS) {
         key->type = query->type;
         key->flags = flags_of(query);
@@ -61,7 +62,8 @@ static int ask(struct dns *dns, uint32_t handle)
     char text[DNS_TEXT_SIZE] = "";
     uint8_t message[DNS_FORWARD_QUERY_MAX];
     bool plain;
-    struct dns_ask a = {.handle = handle, .identity = key->identity, .kind = key->kind, .name = text};
+    struct dns_ask a = {
+        .handle = handle, .identity = key->identity, .nym = key->nym, .kind = key->kind, .name = text};
     size_t len = dns_name_to_text(&key->name, text, &plain);
     if (key->kind == DNS_LOOKUP_REVERSE) {
         a.addr = dns_special_find(text, len).addr;

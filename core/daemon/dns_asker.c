@@ -96,7 +96,7 @@ int dns_asker_fd(const struct dns_asker *asker)
 
 int dns_asker_ask(struct dns_asker *asker, const struct dns_ask *ask, uint64_t now)
 {
-    struct isolation_flow flow = {.workstation = ask->identity, .name = ask->name};
+    struct isolation_flow flow = {.workstation = ask->identity, .name = ask->name, .nym = ask->nym};
     struct isolation_credential credential;
     uint64_t epoch =
         isolation_epoch(&asker->secret, asker->fields, &flow, now / MICROSECONDS, asker->config.isolation_lifetime);

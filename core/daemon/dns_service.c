@@ -182,6 +182,11 @@ int dns_service_hear(struct dns_service *service, uint64_t now)
     return dns_asker_dispatch(service->asker, now);
 }
 
+static uint64_t nym_of(const struct dns_service *service, uint32_t station)
+{
+    return service->config.nym != NULL ? service->config.nym(service->config.ctx, station) : 0;
+}
+
 void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp, uint64_t now)
 {
     uint8_t answer[DNS_UDP_MAX];
@@ -190,6 +195,7 @@ void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp
         return; /* cannot be: it was bound when the datagram came */
     struct dns_client client = {
         .identity = workstation->serial,
+        .nym = nym_of(service, udp->station),
         .host = udp->station,
         .transport = DNS_UDP,
         .addr = udp->src,
@@ -262,6 +268,7 @@ static void take_message(struct dns_service *service, uint32_t stream, struct by
     const struct service_stream *s = &service->table[stream];
     struct dns_client client = {
         .identity = s->identity,
+        .nym = nym_of(service, s->station),
         .host = s->station,
         .transport = DNS_TCP,
         .number = stream,

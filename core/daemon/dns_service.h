@@ -28,6 +28,9 @@ struct dns_service_config {
     uint32_t max_hosts;            /* as in struct tcp_config */
     bool allow_private;            /* tell workstations of addresses that are not the Internet's, too */
     struct dns_asker_config asker; /* how to ask Tor */
+    /* How often a workstation got a new identity, that with it all lookups begin anew. NULL: never. */
+    uint64_t (*nym)(void *ctx, uint32_t station);
+    void *ctx;
 };
 
 struct dns_service;

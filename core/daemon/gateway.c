@@ -119,6 +119,13 @@ static void engine_unreachable(void *ctx, const struct tcp_tuple *tuple, uint32_
     output_unreachable(&g->tun, tuple, host, why, tcp_header);
 }
 
+/* How often this station got new identities; lookups and flows get them together. */
+static uint64_t nym_of(void *ctx, uint32_t station)
+{
+    const struct gateway *g = ctx;
+    return (uint64_t)g->nym + g->station_nyms[station];
+}
+
 /* The upstream asks where a flow is to go: to the name behind a virtual address, or to the address itself. */
 static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host,
                          struct socks_target *target)
@@ -163,7 +170,7 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
     target->station = workstation->station;
     target->isolation = isolation_rules_fields(&g->config->isolation_rules, &tuple->src, &tuple->dst,
                                                tuple->dst_port, target->isolation);
-    target->nym = g->nym + g->station_nyms[workstation->station];
+    target->nym = nym_of(g, workstation->station);
     /* The same source port to two places at once: under a policy by source port, still two identities. */
     const unsigned by_destination =
         ISOLATION_DESTINATION_ADDRESS | ISOLATION_DESTINATION_NAME | ISOLATION_DESTINATION_PORT;
@@ -338,6 +345,8 @@ static int init_dns_service(struct gateway *g)
                   .calls = GATEWAY_DNS_CALLS,
                   .isolation = c->isolation,
                   .isolation_lifetime = c->isolation_lifetime},
+        .nym = nym_of,
+        .ctx = g,
     };
     _Static_assert(sizeof(config.asker.upstreams) == sizeof(c->resolvers.addr), "as many resolvers");
     memcpy(config.asker.upstreams, c->resolvers.addr, sizeof(config.asker.upstreams));

@@ -101,7 +101,7 @@ void gateway_set_ready(struct gateway *g, bool ready);
 /* How Tor ended some streams. Between turns; the next one is to come without waiting. */
 void gateway_streams_ended(struct gateway *g, const struct channel_streams_ended *ended, uint64_t now);
 
-/* From now on, new flows are of new identities: those of the workstation that has this address and of all addresses that
+/* From now on, new flows and new lookups are of new identities: those of the workstation that has this address and of all addresses that
  * are its, or with NULL of every workstation. What is open stays. 0, or -ENOENT if there is no such workstation. */
 int gateway_newnym(struct gateway *g, const struct ipaddr *workstation);
 

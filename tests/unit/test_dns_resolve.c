@@ -193,6 +193,26 @@ static void queries_of_one_identity_share_a_lookup_and_others_do_not(void **stat
     assert_int_equal(said_count, 5);
 }
 
+static void a_new_identity_shares_nothing_with_the_old_one(void **state)
+{
+    (void)state;
+    struct dns_client anew = one;
+    anew.nym = 1;
+    assert_true(waits(&one, 1, "found.example.org", 1));
+    find_address(0, 192, 7);
+    assert_true(waits(&one, 2, "awaited.example.org", 1));
+    assert_true(waits(&anew, 3, "found.example.org", 1));
+    assert_true(waits(&anew, 4, "awaited.example.org", 1));
+    assert_int_equal(asked_count, 4);
+    assert_int_equal(asked[1].ask.nym, 0);
+    assert_int_equal(asked[2].ask.nym, 1);
+    assert_int_equal(asked[2].ask.identity, 1);
+    assert_int_equal(asked[3].ask.nym, 1);
+    find_address(1, 192, 8); /* who waited before still gets his answer */
+    assert_int_equal(said_count, 2);
+    assert_int_equal(said[1].seen.id, 2);
+}
+
 static void an_address_that_is_refused_is_not_told(void **state)
 {
     (void)state;
@@ -433,6 +453,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_name_is_looked_up_and_its_address_told_and_remembered),
         TEST(queries_of_one_identity_share_a_lookup_and_others_do_not),
+        TEST(a_new_identity_shares_nothing_with_the_old_one),
         TEST(an_address_that_is_refused_is_not_told),
         TEST(a_virtual_address_is_not_told_though_nothing_else_is_refused),
         TEST(nothing_found_is_nxdomain_for_a_short_time_and_failure_servfail),
