@@ -80,7 +80,7 @@ def guard(programs):
         print(f"skipped: recorded with {told}, this is {conditions(programs)}")
         return 77
     status = 0
-    for name, count in replays(programs).items():
+    for name, count in (replays(programs) | loops(programs)).items():
         ratio = count / float(recorded[name])
         print(f"{name}: {count:.1f} instructions per packet, {100 * (ratio - 1):+.1f} % of what is recorded")
         if ratio > ALLOWED:
@@ -100,12 +100,10 @@ def main():
         sys.exit(77)
     if arguments.guard:
         sys.exit(guard(arguments.programs))
-    counts = replays(arguments.programs)
+    counts = replays(arguments.programs) | loops(arguments.programs)
     if arguments.record:
         RECORDED.write_text(f"# {conditions(arguments.programs)}\n" +
                             "".join(f"{name} {count:.1f}\n" for name, count in counts.items()), encoding="utf-8")
-    else:
-        counts |= loops(arguments.programs)
     for name, count in counts.items():
         print(f"{count:8.1f}  {name}")
 
