@@ -68,6 +68,23 @@ static void write_path(struct json *json, const struct circuit *circuit)
     json_close(json, ']');
 }
 
+static void write_budget(struct json *json, const struct view_status *status)
+{
+    if (status->budget_rate == 0) {
+        json_null(json, "budget");
+        return;
+    }
+    json_open(json, "budget", '{');
+    json_number(json, "rate", status->budget_rate);
+    json_number(json, "rate_now_thousandths", status->budget_rate_now);
+    json_number(json, "burst", status->budget_burst);
+    json_number(json, "left", status->budget_left);
+    json_number(json, "pending", status->budget_pending);
+    json_number(json, "granted", status->budget_granted);
+    json_number(json, "slowed", status->budget_slowed);
+    json_close(json, '}');
+}
+
 void console_answer_status(struct json *json, const struct console_facts *facts, const struct view_status *status)
 {
     const struct counters *counters = &status->counters;
@@ -115,7 +132,7 @@ void console_answer_status(struct json *json, const struct console_facts *facts,
     json_number(json, "now", status->workstations);
     json_number(json, "max", facts->workstations_max);
     json_close(json, '}');
-    json_null(json, "budget");
+    write_budget(json, status);
     json_open(json, "drops", '{');
     json_number(json, "total", drops);
     json_open(json, "by_reason", '{');

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static void look_at_all(const struct gateway *g, struct view *out)
+static void look_at_all(const struct gateway *g, uint64_t now, struct view *out)
 {
+    struct socks_budget_state budget;
     const struct tcp_counters *tcp = tcp_engine_counters(g->engine);
     const struct socks_counters *socks = socks_upstream_counters(g->upstream);
     struct view_status *status = &out->status;
@@ -20,6 +21,14 @@ static void look_at_all(const struct gateway *g, struct view *out)
     status->ends_broken = socks->judged_broken;
     status->ends_waited_us = socks->judged_after;
     status->ends_unjudged = socks->unjudged;
+    socks_budget_look(socks_upstream_budget(g->upstream), now, &budget);
+    status->budget_rate = budget.rate;
+    status->budget_rate_now = budget.rate_now;
+    status->budget_burst = budget.burst;
+    status->budget_left = budget.left;
+    status->budget_pending = budget.pending;
+    status->budget_granted = budget.granted;
+    status->budget_slowed = budget.slowed;
     out->count = 1;
 }
 
@@ -102,7 +111,7 @@ bool gateway_view(const struct gateway *g, const struct view_ask *ask, uint64_t 
     out->ticket = ask->ticket;
     switch (ask->kind) {
     case VIEW_STATUS:
-        look_at_all(g, out);
+        look_at_all(g, now, out);
         return true;
     case VIEW_FLOWS:
         look_at_flows(g, ask->cursor, now, out);

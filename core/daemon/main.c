@@ -38,7 +38,8 @@ static const char usage[] =
     "    cloister version\n"
     "    cloister --help\n"
     "\n"
-    "The last three ask at the control socket, of which --control PATH or --config FILE tells where it is,\n"
+    "show, watch and metrics ask at the control socket, of which --control PATH or --config FILE tells where it "
+    "is,\n"
     "if it is not /run/cloister/control.\n"
     "A running gateway logs its counters on SIGUSR1. See cloister(8), cloister.conf(5).\n";
 

@@ -71,6 +71,15 @@ size_t metrics_write(char *out, size_t size, const struct console_facts *facts, 
     head(&t, "stream_end_wait_seconds_total", "counter", "Time that ends waited for Tor's word.");
     say(&t, "cloister_stream_end_wait_seconds_total %" PRIu64 ".%06" PRIu64 "\n", status->ends_waited_us / 1000000,
         status->ends_waited_us % 1000000);
+    if (status->budget_rate > 0) {
+        gauge(&t, "budget_left", "New identities that may go at once.", status->budget_left);
+        gauge(&t, "budget_pending", "New identities that are not answered yet.", status->budget_pending);
+        head(&t, "budget_rate", "gauge", "New identities a second, as learnt from Tor.");
+        say(&t, "cloister_budget_rate %" PRIu64 ".%03" PRIu64 "\n", status->budget_rate_now / 1000,
+            status->budget_rate_now % 1000);
+        counter(&t, "budget_granted_total", "New identities so far.", status->budget_granted);
+        counter(&t, "budget_slowed_total", "How often Tor made it slow down.", status->budget_slowed);
+    }
     head(&t, "drops_total", "counter", "What was dropped, by reason.");
     for (unsigned i = 0; i < DROP_COUNT; i++)
         say(&t, "cloister_drops_total{reason=\"%s\"} %" PRIu64 "\n", drop_name((enum drop)i),

@@ -207,12 +207,25 @@ static void drop_lines(FILE *to, const struct json_value *drops)
     fputc('\n', to);
 }
 
+static void budget_line(FILE *to, const struct json_value *budget)
+{
+    if (budget->type != JSON_OBJECT)
+        return;
+    uint64_t now = number(budget, "rate_now_thousandths");
+    fprintf(to,
+            "Identities    %" PRIu64 " so far, %" PRIu64 " under way; %" PRIu64 " more at once, then %" PRIu64
+            ".%" PRIu64 " a second of %" PRIu64 "\n",
+            number(budget, "granted"), number(budget, "pending"), number(budget, "left"), now / 1000,
+            now % 1000 / 100, number(budget, "rate"));
+}
+
 void show_status(FILE *to, const struct json_value *status)
 {
     char a[40], b[40], up[16], down[16];
     struct json_value tor = json_member(status, "tor"), flows = json_member(status, "flows");
     struct json_value streams = json_member(status, "streams"), bytes = json_member(status, "bytes");
     struct json_value workstations = json_member(status, "workstations"), drops = json_member(status, "drops");
+    struct json_value budget = json_member(status, "budget");
     fprintf(to, "Cloister      %s, ", text(status, "version", a, sizeof(a)));
     fprintf(to, "%s on %s for %s\n", text(status, "state", a, sizeof(a)), text(status, "device", b, sizeof(b)),
             show_duration(number(status, "uptime_s") * 1000, up));
@@ -226,6 +239,7 @@ void show_status(FILE *to, const struct json_value *status)
             " ended by a reset\n",
             number(&streams, "connected"), number(&streams, "refused"), number(&streams, "broken"),
             number(&streams, "ends_reset"));
+    budget_line(to, &budget);
     fprintf(to, "Payload       %s up, %s down\n", show_bytes(number(&bytes, "up"), up),
             show_bytes(number(&bytes, "down"), down));
     drop_lines(to, &drops);

@@ -50,6 +50,13 @@ struct view_status {
     uint64_t ends_broken;       /* of these, those that were resets */
     uint64_t ends_waited_us;    /* microseconds they waited for Tor's word, in sum */
     uint64_t ends_unjudged;     /* ends that waited in vain */
+    uint64_t budget_rate;       /* new identities a second, as configured; 0: not metered */
+    uint64_t budget_rate_now;   /* thousandths of one a second, as learnt */
+    uint64_t budget_burst;      /* as configured */
+    uint64_t budget_left;       /* that may go at once */
+    uint64_t budget_pending;    /* asked for and not answered */
+    uint64_t budget_granted;    /* so far */
+    uint64_t budget_slowed;     /* how often Tor made it slow down */
 };
 
 /* Where a flow leads. */
