@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the host is shown of flows, their circuits and relays is what Tor itself says."""
 
+import fcntl
+import os
+import re
+import select
 import socket
 import struct
+import termios
 import time
 
 from scenario import check, plan, scenario
@@ -21,6 +26,31 @@ def ask(run, *words):
 
 def view(run, what):
     return schema.check_lines(ask(run, "show", what, "--json"))
+
+
+def watch_moves(run):
+    """What `watch` says of a workstation that downloads, from the second look on."""
+    leader, follower = os.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 130, 0, 0))
+    process = run.lab.start("host", [run.binary, "watch", "--control", CONTROL], stdin=follower, stdout=follower,
+                            stderr=follower)
+    os.close(follower)
+    peer = run.connect(plan.WEB, plan.CHARGEN)
+    deadline, text = time.monotonic() + 6, ""
+    try:
+        while time.monotonic() < deadline and not re.search(r"[1-9][0-9.]* MB/s", text):
+            if select.select([peer, leader], [], [], 1)[0] == [leader]:
+                text += os.read(leader, 65536).decode("ascii")
+            else:
+                peer.recv(1 << 20)
+    finally:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        process.kill()
+        process.wait()
+        os.close(leader)
+    check(re.search(r"[1-9][0-9.]* MB/s", text), f"no throughput is shown:\n{text}")
+    print(re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", text.split("\x1b[H")[-1]).replace("\r", ""))
 
 
 @scenario(settings={"log": {"level": "info", "identities": "yes"}, "process": {"control": CONTROL}})
@@ -69,6 +99,7 @@ def the_views_say_what_tor_says(run):
     check("\ncloister_tor_bootstrap_percent 100\n" in text, text)
     for words in (("show",), ("show", "flows"), ("show", "circuits"), ("watch",)):
         print(f"# cloister {' '.join(words)}\n{ask(run, *words)}")
+    watch_moves(run)
     for peer in peers:  # a close would leave it waiting for what the server still has to say
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()
