@@ -7,6 +7,8 @@ import configparser
 import json
 import os
 import pathlib
+import resource
+import shutil
 import sys
 import time
 
@@ -15,6 +17,22 @@ sys.path[:0] = [str(HERE), str(HERE / "load")]
 
 import machine
 import report
+
+
+PARTS = ("replay", "devices", "instructions", "load", "tor")
+NEED_ROOT = {"devices", "load", "tor"}  # for network namespaces and devices
+DESCRIPTORS = 200000
+GATEWAY_FILE = """\
+FILE.ini describes a program that holds a TUN or TAP device and speaks to a SOCKS5 server:
+
+  [gateway]
+  name     = word
+  command  = /path/to/program --config {config}
+  device   = tun0
+  template = FILE        optional: its configuration, beside this file
+
+In the command and the template {config} {device} {mtu} {socks_host} {socks_port} {socks_path} are filled in.
+"""
 
 
 class Progress:
@@ -39,40 +57,71 @@ def gateway_name(path):
     return file["gateway"]["name"]
 
 
+def allow_descriptors():
+    """As many as the system gives: a flow takes one."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    for limit in (max(hard, DESCRIPTORS), hard):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            return
+        except (ValueError, OSError):
+            pass
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=GATEWAY_FILE)
     parser.add_argument("--build", default=str(HERE.parent / "build" / "release"), help="directory of the build")
     parser.add_argument("--quick", action="store_true", help="one short round of everything, in two minutes")
     parser.add_argument("--gateway", action="append", default=[], metavar="FILE.ini",
-                        help="another program to measure beside ours; see bench/load/gateways.py")
+                        help="another program to measure beside ours, described by a file (below)")
     parser.add_argument("--only", metavar="NAME,NAME", help="of the gateways, only these")
-    parser.add_argument("--parts", default="replay,load", metavar="PART,PART", help="replay, instructions, load")
+    parser.add_argument("--parts", metavar="PART,PART", default=",".join(PARTS),
+                        help=f"only these of {', '.join(PARTS)}")
     parser.add_argument("--results", default=str(HERE / "results"), help="directory for what was measured")
     arguments = parser.parse_args()
+    unknown = set(arguments.parts.split(",")) - set(PARTS)
+    if unknown:
+        parser.error(f"--parts: {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     build = pathlib.Path(arguments.build)
     parts = arguments.parts.split(",")
     results_directory = pathlib.Path(arguments.results)
     results_directory.mkdir(exist_ok=True)
     progress = Progress()
+    allow_descriptors()
     of = machine.describe()
     results = {"failed": []}
 
+    if NEED_ROOT & set(parts) and os.geteuid() != 0:
+        sys.exit(f"bench: {', '.join(sorted(NEED_ROOT & set(parts)))} need root, for network namespaces and devices; "
+                 f"without it: --parts replay,instructions")
+    only = set(arguments.only.split(",")) if arguments.only else None
     if "replay" in parts:
         import replay.runs
         results["replay"], failed = replay.runs.run(build, arguments.quick, progress)
         results["failed"] += failed
+    if "devices" in parts:
+        import replay.devices
+        results["devices"], failed = replay.devices.run(build, arguments.gateway, arguments.quick, progress, only)
+        results["failed"] += failed
     if "instructions" in parts:
         import replay.instructions
-        results["instructions"] = replay.instructions.measure(build, progress)
+        if shutil.which("valgrind"):
+            results["instructions"] = replay.instructions.measure(build, progress)
+        else:
+            results["failed"].append("instructions per packet: no valgrind")
     if "load" in parts:
-        if os.geteuid() != 0:
-            sys.exit("bench: this needs root, for network namespaces and TAP devices")
         import load
-        only = set(arguments.only.split(",")) if arguments.only else None
+        among = only
         if arguments.quick and only is None:
-            only = {"copier-tso", "cloister", *map(gateway_name, arguments.gateway or [])}
+            among = {"copier-tso", "cloister", *map(gateway_name, arguments.gateway)}
         results["load"], failed = load.run(build / "bench" / "load", build / "cloister", arguments.gateway,
-                                           load.Plan(arguments.quick), progress, only=only)
+                                           load.Plan(arguments.quick), progress, only=among,
+                                           unpacked=HERE.parent / "build" / "peers")
+        results["failed"] += failed
+    if "tor" in parts:
+        import tor.compare
+        results["tor"], failed = tor.compare.run(build / "bench" / "load", build / "cloister", arguments.quick, progress)
         results["failed"] += failed
     progress.done()
 

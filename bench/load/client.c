@@ -6,7 +6,7 @@
  *     client rate                    opens flows, --flows at a time, each for one byte there and back; the far end
  *                                    closes
  *     client latency                 the same, --rate flows each second, whatever the answers
- *     client hold                    opens --flows flows, waits for a line on its input for each further step:
+ *     client hold                    opens at most --flows flows as lines on its input say: "open N" (until there are N),
  *                                    "move BYTES" (there and back, on each), "ping COUNT" (one byte there and back, on
  *                                    one flow after another), "close"
  *
@@ -34,6 +34,7 @@
 #define ROUNDS 8
 #define HANDSHAKE_AT_ONCE 64 /* of a client that holds flows */
 #define PINGS_AT_ONCE 8
+#define PING_TIME_NS 5000000000ull /* that is given to exchanges at most */
 #define FLOW_TIMEOUT_NS 10000000000ull
 
 static struct {
@@ -81,24 +82,39 @@ static void sample_add(uint64_t value)
 
 static void print_latency(void)
 {
-    printf(" samples=%zu p50_us=%.1f p99_us=%.1f p999_us=%.1f max_us=%.1f", sample_count,
-           (double)percentile(samples, sample_count, 500) / 1e3,
-           (double)percentile(samples, sample_count, 990) / 1e3,
-           (double)percentile(samples, sample_count, 999) / 1e3,
-           (double)percentile(samples, sample_count, 1000) / 1e3);
+    printf(
+        " samples=%zu p50_us=%.1f p90_us=%.1f p99_us=%.1f p999_us=%.1f max_us=%.1f", sample_count,
+        (double)percentile(samples, sample_count, 500) / 1e3, (double)percentile(samples, sample_count, 900) / 1e3,
+        (double)percentile(samples, sample_count, 990) / 1e3, (double)percentile(samples, sample_count, 999) / 1e3,
+        (double)percentile(samples, sample_count, 1000) / 1e3);
 }
 
-/* Ask a SOCKS5 server with credentials, all in one send, as the gateway does. */
+/* Ask a SOCKS5 server with credentials that nobody had before, all in one send, as the gateway does. */
 static void send_request(int fd, const struct sockaddr_in *to)
 {
-    uint8_t request[64] = {5, 1, 2, 1, 8};
-    snprintf((char *)request + 5, 9, "%08x", opened);
-    memcpy(request + 13, "\1x\5\1\0\1", 6);
-    memcpy(request + 19, &to->sin_addr, 4);
-    memcpy(request + 23, &to->sin_port, 2);
-    check((int)send(fd, request, 25, MSG_NOSIGNAL), "send a request");
+    uint8_t request[64] = {5, 1, 2, 1, 16};
+    snprintf((char *)request + 5, 17, "%08x%08x", (uint32_t)getpid(), opened);
+    memcpy(request + 21, "\1x\5\1\0\1", 6);
+    memcpy(request + 27, &to->sin_addr, 4);
+    memcpy(request + 31, &to->sin_port, 2);
+    check((int)send(fd, request, 33, MSG_NOSIGNAL), "send a request");
 }
-#define ANSWER_BYTES 14u
+#define ANSWER_MAX 64u
+
+/* Length of the whole answer: method (Tor leaves it out when all was asked for at once), status of the credentials, and
+ * reply with an address. 0: there is more to come. */
+static size_t answer_length(const uint8_t *p, size_t n)
+{
+    size_t at = n >= 3 && p[0] == 5 && p[1] == 2 && p[2] == 1 ? 2 : 0;
+    at += n >= at + 2 && p[at] == 1 ? 2 : 0;
+    if (at == 0 || n < at + 5)
+        return 0;
+    if (p[at + 1] != 0)
+        die("the SOCKS server refused a flow: %u", p[at + 1]);
+    uint8_t kind = p[at + 3];
+    at += kind == 1 ? 10 : kind == 4 ? 22 : 7u + p[at + 4];
+    return at <= n ? at : 0;
+}
 
 static void flow_open(struct flow *f, uint32_t events)
 {
@@ -144,15 +160,16 @@ static bool flow_connect(struct flow *f)
             return false;
         f->state = STATE_OPEN;
     } else if (f->state == STATE_ASKED) {
-        uint8_t answer[ANSWER_BYTES];
-        ssize_t n = recv(f->fd, answer, sizeof(answer) - f->bytes, 0);
+        uint8_t answer[ANSWER_MAX];
+        ssize_t n = recv(f->fd, answer, sizeof(answer), MSG_PEEK);
         if (n < 0 && errno == EAGAIN)
             return false;
         if (n <= 0)
-            die("the SOCKS server refused a flow");
-        f->bytes += (size_t)n;
-        if (f->bytes < ANSWER_BYTES)
+            die("the SOCKS server ended a flow");
+        size_t length = answer_length(answer, (size_t)n);
+        if (length == 0)
             return false;
+        check((int)recv(f->fd, answer, length, 0), "recv");
         f->bytes = 0;
         f->state = STATE_OPEN;
     }
@@ -279,7 +296,7 @@ static void bulk(void)
 
 /* rate, latency */
 
-/* One byte there, one back, and the far end closes. Returns true when it has. */
+/* One byte there, some back, of which the first is timed, and the far end closes. Returns true when it has. */
 static bool exchange_step(struct flow *f)
 {
     uint8_t byte = 'x';
@@ -289,15 +306,16 @@ static bool exchange_step(struct flow *f)
         check((int)send(f->fd, &byte, 1, MSG_NOSIGNAL), "send");
     }
     for (;;) {
-        ssize_t n = recv(f->fd, &byte, 1, 0);
+        ssize_t n = recv(f->fd, scratch, sizeof(scratch), 0);
         if (n < 0 && errno == EAGAIN)
             return false;
-        if (n < 0 || (n == 0 && f->bytes != 1))
+        if (n < 0 || (n == 0 && f->bytes == 0))
             die("a flow ended before its byte came: %s", n < 0 ? strerror(errno) : "end of file");
         if (n == 0)
             return true;
-        f->bytes++;
-        sample_add(now_ns() - f->start);
+        if (f->bytes == 0)
+            sample_add(now_ns() - f->start);
+        f->bytes += (uint64_t)n;
     }
 }
 
@@ -372,13 +390,18 @@ static void latency(void)
 
 /* hold */
 
-static void hold_open(void)
+static uint32_t held; /* flows that are open */
+
+/* More flows, until there are `count`. */
+static void hold_open(uint32_t count)
 {
     struct epoll_event events[256];
-    uint32_t next = 0, done = 0;
+    uint32_t next = held, done = held;
     uint64_t start = now_ns(), last = start;
-    while (done < option.flows) {
-        while (next < option.flows && next - done < HANDSHAKE_AT_ONCE)
+    if (count > option.flows)
+        die("%u flows are more than --flows %u", count, option.flows);
+    while (done < count) {
+        while (next < count && next - done < HANDSHAKE_AT_ONCE)
             flow_open(&flows[next++], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
         int n = wait_events(events, 256, now_ns() + 10000000, false);
         for (int i = 0; i < n; i++) {
@@ -389,8 +412,9 @@ static void hold_open(void)
             }
         }
         if (now_ns() - last > FLOW_TIMEOUT_NS)
-            die("stuck at %u of %u flows", done, option.flows);
+            die("stuck at %u of %u flows", done, count);
     }
+    held = done;
     printf("held=%u seconds=%.2f\n", done, (double)(last - start) / 1e9);
 }
 
@@ -403,8 +427,8 @@ static void hold_move(uint64_t bytes, uint32_t at_once)
         die("out of memory");
     uint32_t next = 0, done = 0;
     uint64_t last = now_ns();
-    while (done < option.flows) {
-        while (next < option.flows && next - done < at_once) {
+    while (done < held) {
+        while (next < held && next - done < at_once) {
             struct flow *f = &flows[next++];
             struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = f};
             f->bytes = bytes;
@@ -439,7 +463,7 @@ static void hold_move(uint64_t bytes, uint32_t at_once)
             }
         }
         if (now_ns() - last > FLOW_TIMEOUT_NS)
-            die("stuck at %u of %u flows", done, option.flows);
+            die("stuck at %u of %u flows", done, held);
     }
     free(sent);
     printf("moved=%lu\n", bytes * done);
@@ -453,11 +477,13 @@ static void hold_ping(uint64_t count)
     uint64_t begun = 0, done = 0, start = now_ns(), cpu = cpu_ns(option.cpu);
     uint8_t byte = 'x';
     sample_count = 0;
-    for (uint32_t i = 0; i < option.flows; i++)
+    if (held == 0)
+        die("no flow is open");
+    for (uint32_t i = 0; i < held; i++)
         flows[i].bytes = 0;
-    while (done < count) {
+    while (done < count && now_ns() < start + PING_TIME_NS) {
         while (begun < count && flying < PINGS_AT_ONCE) {
-            struct flow *f = &flows[next++ % option.flows];
+            struct flow *f = &flows[next++ % held];
             if (f->bytes > 0)
                 break;
             f->bytes = 1;
@@ -476,9 +502,9 @@ static void hold_ping(uint64_t count)
                 sample_add(now_ns() - f->start);
             }
         }
-        if (n == 0 && flying > 0 && now_ns() - start > 6 * FLOW_TIMEOUT_NS)
-            die("stuck after %lu exchanges", done);
     }
+    if (done == 0)
+        die("no exchange was done");
     double seconds = (double)(now_ns() - start) / 1e9;
     printf("pings=%lu per_second=%.0f cpu_us=%.3f", done, (double)done / seconds,
            (double)(cpu_ns(option.cpu) - cpu) / 1e3 / (double)done);
@@ -490,11 +516,11 @@ static void hold(void)
 {
     char line[128];
     flows_new(option.flows);
-    hold_open();
-    fflush(stdout);
     while (fgets(line, sizeof(line), stdin) != NULL) {
         unsigned long n = 0;
-        if (sscanf(line, "move %lu", &n) == 1)
+        if (sscanf(line, "open %lu", &n) == 1)
+            hold_open((uint32_t)n);
+        else if (sscanf(line, "move %lu", &n) == 1)
             hold_move(n, HANDSHAKE_AT_ONCE);
         else if (sscanf(line, "ping %lu", &n) == 1)
             hold_ping(n);
@@ -502,7 +528,7 @@ static void hold(void)
             break;
         fflush(stdout);
     }
-    for (uint32_t i = 0; i < option.flows; i++)
+    for (uint32_t i = 0; i < held; i++)
         flow_close(&flows[i]);
     puts("closed=1");
 }

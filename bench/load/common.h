@@ -15,7 +15,9 @@ enum service {
     SERVICE_SINK = 9,
     SERVICE_ANSWER = 13, /* one byte for the first that comes, and the end */
     SERVICE_SOURCE = 19,
+    SERVICE_PAGE = 80, /* the same as ANSWER, with PAGE_BYTES */
 };
+#define PAGE_BYTES 16384u
 #define PORT_SERVER 8900 /* the far server's own */
 #define PORT_SPLICED 9000
 #define PORT_INSIDE 9100

@@ -168,7 +168,7 @@ static void serve_answer(struct stream *s)
     if (n < 0 && errno == EAGAIN)
         return;
     if (n > 0)
-        send(s->fd, scratch, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        send(s->fd, scratch, s->service == SERVICE_PAGE ? PAGE_BYTES : 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     stream_end(s);
 }
 
@@ -178,7 +178,7 @@ static void serve(struct stream *s)
         serve_sink(s);
     else if (s->service == SERVICE_SOURCE)
         serve_source(s);
-    else if (s->service == SERVICE_ANSWER)
+    else if (s->service == SERVICE_ANSWER || s->service == SERVICE_PAGE)
         serve_answer(s);
     else
         serve_echo(s);
@@ -407,7 +407,7 @@ __attribute__((noreturn)) static void run(void)
     }
 }
 
-static const uint16_t services[] = {SERVICE_ECHO, SERVICE_SINK, SERVICE_ANSWER, SERVICE_SOURCE};
+static const uint16_t services[] = {SERVICE_ECHO, SERVICE_SINK, SERVICE_ANSWER, SERVICE_SOURCE, SERVICE_PAGE};
 #define SERVICES (sizeof(services) / sizeof(services[0]))
 
 int main(int argc, char **argv)

@@ -6,6 +6,7 @@ described by a small file (see Described).
 """
 
 import configparser
+import os
 import pathlib
 import re
 import resource
@@ -29,6 +30,10 @@ class Gateway:
         """Of the processes that do the work."""
         return [pid for pid in testbed.tree(self.process.pid) if pid != self.process.pid] or [self.process.pid]
 
+    def worker(self):
+        """The process that parses packets."""
+        return self.pids()[0]
+
     def stop(self):
         if self.process is not None:
             self.lab.stop(self.process)
@@ -47,12 +52,15 @@ class Cloister(Gateway):
 
     def start(self):
         config = self.lab.directory / f"{self.name}.conf"
-        # Limits that let one workstation hold 50,000 flows, if the descriptors that are allowed here suffice.
-        flows = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1000)
+        # Limits that let one workstation hold 50,000 flows, if the descriptors that are allowed here suffice. What is
+        # above its quota is room for the flow that takes the place of one in TIME_WAIT.
+        flows = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 400)
         config.write_text(f"[workstation]\naddress = {testbed.GATEWAY}/{testbed.PREFIX}\nmtu = {self.lab.mtu}\n{self.extra}"
                           f"[tor]\nmode = external\nsocks = unix:{self.lab.socks_path}\n"
-                          f"[limits]\nflows = {flows}\nworkstation_flows = {flows}\nconnecting = 4096\n"
-                          f"workstation_connecting = 4096\n", encoding="ascii")
+                          f"[limits]\nflows = {flows}\nworkstation_flows = {flows - 1000}\nconnecting = 4096\n"
+                          f"workstation_connecting = 4096\n"
+                          # The echo server is not told of a close before this is over.
+                          f"[tcp]\nhalf_close_timeout = 2\n", encoding="ascii")
         self.process = self.lab.start(self.lab.host, [self.binary, "run", "--config", str(config)])
         end = time.monotonic() + 10
         while "event=ready" not in self.lab.log(self.process):
@@ -63,6 +71,11 @@ class Cloister(Gateway):
 
     def pids(self):
         return testbed.tree(self.process.pid)
+
+    def worker(self):
+        """It is in a network namespace of its own."""
+        host = os.stat(f"/proc/{self.process.pid}/ns/net").st_ino
+        return next(pid for pid in self.pids() if os.stat(f"/proc/{pid}/ns/net").st_ino != host)
 
 
 class Copier(Gateway):
@@ -140,14 +153,14 @@ class Pasta(Gateway):
     program = "pasta"
 
     def start(self):
-        # It is told the host's way out by the routing table, and there is none here.
-        for command in ("link add out0 type dummy", "addr add 192.0.2.1/24 dev out0", "link set out0 up",
-                        "route add default via 192.0.2.2 dev out0"):
+        # It is told the host's way out by the routing table: a link to a neighbour that is not there.
+        for command in ("link add out0 type veth peer name out1", "addr add 192.0.2.1/24 dev out0",
+                        "link set out1 up", "link set out0 up", "route add default via 192.0.2.2 dev out0"):
             testbed.run("ip", "-n", self.lab.host, *command.split())
         self.process = self.lab.start(self.lab.host, [
             self.program, "--foreground", "--config-net", "--ipv4-only", "-m", str(self.lab.mtu), "-a",
-            testbed.WORKSTATION, "-n", str(testbed.PREFIX), "-g", testbed.GATEWAY, "-t", "none", "-u", "none", "-T", "none",
-            "-U", "none", "-I", "pasta0", "--netns", f"/run/netns/{self.lab.workstation}", "--runas", "0"])
+            testbed.WORKSTATION, "-n", str(testbed.PREFIX), "-g", testbed.GATEWAY, "-t", "none", "-u", "none", "-T",
+            "none", "-U", "none", "-I", "pasta0", "--netns", f"/run/netns/{self.lab.workstation}", "--runas", "0"])
         self.lab.wait_for_link(self.lab.workstation, "pasta0", self.process)
         time.sleep(0.5)
 
@@ -164,8 +177,9 @@ class Redsocks(Gateway):
 
     def start(self):
         config = self.lab.directory / "redsocks.conf"
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         config.write_text(f"base {{ log_debug = off; log_info = off; log = stderr; daemon = off; redirector = iptables; "
-                          f"rlimit_nofile = 20000; }}\n"
+                          f"rlimit_nofile = {limit}; }}\n"
                           f"redsocks {{ local_ip = 0.0.0.0; local_port = 12345; ip = 127.0.0.1; port = {testbed.SOCKS_PORT};"
                           f" type = socks5; listenq = 1024; }}\n", encoding="ascii")
         for command in ("link add red0 type veth peer name near0", f"addr add {testbed.GATEWAY}/{testbed.PREFIX} dev red0",
@@ -185,6 +199,13 @@ class Redsocks(Gateway):
                        capture_output=True)
 
 
-def debian(lab):
-    """Those of Debian's that are installed."""
-    return [kind(lab) for kind in (Slirp4netns, Pasta, Redsocks) if shutil.which(kind.program)]
+def debian(lab, unpacked):
+    """Those of Debian's that are installed, or unpacked in a directory."""
+    found = []
+    for kind in (Slirp4netns, Pasta, Redsocks):
+        path = shutil.which(kind.program, path=f"{unpacked}/usr/sbin:{os.environ.get('PATH', '')}:/usr/sbin")
+        if path:
+            gateway = kind(lab)
+            gateway.program = path
+            found.append(gateway)
+    return found

@@ -5,12 +5,14 @@ A result is results[gateway][column] = [what each round measured], where what wa
 """
 
 import pathlib
+import resource
 import subprocess
 import time
 
 import gateways
 import testbed
 
+LITTLE_KIB = 256  # left over, for which it is not worth to wait
 ECHO, SINK, ANSWER, SOURCE = 7, 9, 13, 19
 SPLICED, INSIDE = 9000, 9100
 BULK = [("up", 1), ("down", 1), ("up", 8), ("down", 8)]
@@ -23,9 +25,16 @@ class Plan:
         self.rounds = 1 if quick else 5
         self.seconds = 1.0 if quick else 2.0
         self.many = 512
-        self.held = 1000 if quick else 2000
+        self.warm = "2" if quick else "4"  # seconds, with so many
+        self.steps = [10, 1000, min(10000, most_flows()), min(50000, most_flows())]
+        self.held = 2000
         self.idle_seconds = 2 if quick else 10
-        self.pings = 20000 if quick else 50000
+        self.pings = 5000 if quick else 50000
+
+
+def most_flows():
+    """That one process may hold, with a descriptor for each, beside those of the jobs before."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 2000
 
 
 def to(service, base=SPLICED):
@@ -38,7 +47,7 @@ def charged(gateway):
 
 def bulk(lab, gateway, plan, direction, flows):
     return lab.client("bulk", f"--{direction}", "--flows", str(flows), "--seconds", str(plan.seconds), "--warm",
-                      "0.5" if flows < 100 else "4", *charged(gateway), "--stats", str(lab.stats),
+                      "0.5" if flows < 100 else plan.warm, *charged(gateway), "--stats", str(lab.stats),
                       *to(SINK if direction == "up" else SOURCE, SPLICED if flows < 100 else INSIDE))
 
 
@@ -58,22 +67,22 @@ def latency_direct(lab, plan):
                       "--socks-unix", str(lab.socks_path), *to(ANSWER), namespace=lab.host)
 
 
+def resident(pid):
+    """KiB, each shared page by its share."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
 def memory(gateway):
-    """Resident KiB of what is charged, each shared page by its share."""
-    total = 0
-    for pid in gateway.pids():
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
-    return total
+    """Resident KiB of what is charged."""
+    return sum(resident(pid) for pid in gateway.pids())
 
 
-def cpu_ticks(gateway):
-    total = 0
-    for pid in gateway.pids():
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total
+def cpu_seconds(gateway):
+    """CPU time so far of what is charged, by its clocks (man 2 clock_getres tells how they are numbered)."""
+    return sum(time.clock_gettime(~pid << 3 | 2) for pid in gateway.pids())
 
 
 class Held:
@@ -84,7 +93,6 @@ class Held:
             ["ip", "netns", "exec", lab.workstation, str(lab.programs / "client"), "hold", "--flows", str(flows),
              "--spread", "100", *charged(gateway), *to(ECHO, INSIDE), *lab.congestion],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.said = self.listen()
 
     def listen(self):
         line = self.process.stdout.readline()
@@ -106,39 +114,59 @@ class Held:
             pipe.close()
 
 
+def cost(lab, gateway, plan, held):
+    """CPU time of a small exchange on one flow after another of those that are held, and of a bulk flow beside them."""
+    pinged = held.order(f"ping {plan.pings}")
+    beside = bulk(lab, gateway, plan, "down", 1)
+    return {"ping_us": pinged["cpu_us"], "ping_p50_us": pinged["p50_us"], "ping_p99_us": pinged["p99_us"],
+            "gb_s": beside["cpu_per_gb"], "gbit": beside["gbit"]}
+
+
+def idle(gateway, plan, held, start):
+    """Memory of idle flows, fresh and after each moved 256 KiB, and CPU time at rest."""
+    time.sleep(1)
+    fresh = memory(gateway)
+    began, cpu = time.monotonic(), cpu_seconds(gateway)
+    time.sleep(plan.idle_seconds)
+    percent = 100 * (cpu_seconds(gateway) - cpu) / (time.monotonic() - began)
+    held.order(f"move {256 << 10}")
+    time.sleep(2)
+    return {"fresh_kib": (fresh - start) / plan.held, "used_kib": (memory(gateway) - start) / plan.held,
+            "idle_percent": percent, "idle_flows": plan.held}
+
+
 def hold(lab, gateway, plan):
-    """Memory of idle flows: fresh, after each moved 256 KiB, and after all are closed; CPU time at rest; and the cost of
-    a small exchange on one of 10 and on one of all flows."""
+    """What more and more flows that are held cost, and what is left when they are closed. If a gateway cannot hold as
+    many, what it could is told, and `stopped` says where it ended."""
     start = memory(gateway)
-    few = Held(lab, gateway, 10)
+    row = {"start_kib": start}
+    held = Held(lab, gateway, plan.steps[-1])
     try:
-        small = few.order(f"ping {plan.pings}")
-        few.order("close")
-    finally:
-        few.stop()
-    held = Held(lab, gateway, plan.held)
-    try:
+        for flows in sorted({*plan.steps, plan.held}):
+            held.order(f"open {flows}")
+            if flows == plan.held:
+                row |= idle(gateway, plan, held, start)
+            else:
+                row |= {f"{key} {flows}": value for key, value in cost(lab, gateway, plan, held).items()}
+            row["held"] = flows
         time.sleep(1)
-        fresh = memory(gateway)
-        ticks = cpu_ticks(gateway)
-        time.sleep(plan.idle_seconds)
-        idle = cpu_ticks(gateway) - ticks
-        held.order(f"move {256 << 10}")
-        time.sleep(2)
-        used = memory(gateway)
-        large = held.order(f"ping {plan.pings}")
+        row["held_kib"] = (memory(gateway) - start) / plan.steps[-1]
         held.order("close")
+    except RuntimeError as error:
+        row["stopped"] = str(error)
     finally:
         held.stop()
-    time.sleep(4)
-    return {"start_kib": start, "fresh_kib": (fresh - start) / plan.held, "used_kib": (used - start) / plan.held,
-            "left_kib": memory(gateway) - start, "idle_percent": idle / plan.idle_seconds,
-            "few_us": small["cpu_us"], "many_us": large["cpu_us"], "flows": plan.held,
-            "ping_p50_us": small["p50_us"], "ping_p99_us": small["p99_us"]}
+    for _ in range(8):
+        time.sleep(1)
+        row["left_kib"] = memory(gateway) - start
+        if row["left_kib"] <= LITTLE_KIB:
+            break
+    return row
 
 
 def jobs(plan):
     """(column, function of lab and gateway) in the order in which they are done."""
+    yield "rest", lambda lab, gateway: {"rest_kib": resident(gateway.worker())}
     for direction, flows in BULK:
         yield f"{direction} {flows}", lambda lab, gateway, d=direction, n=flows: bulk(lab, gateway, plan, d, n)
     yield "rate", lambda lab, gateway: rate(lab, gateway, plan)
@@ -150,18 +178,18 @@ def jobs(plan):
 
 
 # What is done once with each gateway, not in every round; and what says nothing of a copier.
-ONCE = ("hold", "512")
-NOT_OF_COPIER = ("hold",)
+ONCE = ("rest", "hold", "512")
+NOT_OF_COPIER = ("rest", "hold", "512")
 
 
-def run(programs, cloister, described, plan, progress, mtu=1500, only=None):
+def run(programs, cloister, described, plan, progress, mtu=1500, only=None, unpacked=""):
     """Measure. `progress` is called with what comes next. Returns results, and what failed as lines."""
     results, failed = {}, []
     with testbed.Lab(programs, mtu) as lab:
         everything = [gateways.Copier(lab, True), gateways.Cloister(lab, cloister),
                       gateways.Cloister(lab, cloister, "offload = no\n", "cloister-no-offload")]
         everything += [gateways.Described(lab, path) for path in described]
-        everything += gateways.debian(lab)
+        everything += gateways.debian(lab, unpacked)
         wanted = [gateway for gateway in everything if only is None or gateway.name in only]
         for number in range(plan.rounds):
             progress(f"round {number + 1} of {plan.rounds}: the SOCKS server itself")
@@ -171,11 +199,13 @@ def run(programs, cloister, described, plan, progress, mtu=1500, only=None):
                     gateway.start()
                     for column, job in jobs(plan):
                         if (number > 0 and column.endswith(ONCE)) or \
-                           (isinstance(gateway, gateways.Copier) and column in NOT_OF_COPIER):
+                           (isinstance(gateway, gateways.Copier) and column.endswith(NOT_OF_COPIER)):
                             continue
                         progress(f"round {number + 1} of {plan.rounds}: {gateway.name}, {column}")
                         try:
                             row = job(lab, gateway)
+                            if "stopped" in row:
+                                failed.append(f"{gateway.name}, {column}: {row.pop('stopped')}")
                             results.setdefault(gateway.name, {}).setdefault(column, []).append(row)
                         except (RuntimeError, subprocess.TimeoutExpired) as error:
                             failed.append(f"{gateway.name}, {column}: {error}")

@@ -31,7 +31,7 @@ def run(build, quick, progress):
     """Rows for the report, and what failed."""
     programs = [build / "bench" / "replay" / name for name in ("replay", "replay-lwip")]
     programs = [program for program in programs if program.exists()]
-    rounds = 3 if quick else 7
+    rounds = 2 if quick else 7
     rows, failed = [], []
     for capture in sorted(CAPTURES.glob("*.pcap")):
         for copies in (1, 100):
