@@ -128,9 +128,11 @@ class Bridge:
 
     def others(self):
         lab = self.run.lab
-        return {"the bridge": _mac_in(lab, "host", BRIDGE), "the bridge's port": _mac_in(lab, "host", PORT),
-                "the TAP": _mac_in(lab, "host", DEVICE), "the NIC itself": _mac_in(lab, "ws", self.device),
-                "the uplink": _mac_in(lab, "host", plan.UPLINK)}
+        found = {"the bridge": _mac_in(lab, "host", BRIDGE), "the bridge's port": _mac_in(lab, "host", PORT),
+                 "the NIC itself": _mac_in(lab, "ws", self.device), "the uplink": _mac_in(lab, "host", plan.UPLINK)}
+        if DEVICE in net.devices(lab.ns("host")):  # while Cloister runs
+            found["the TAP"] = _mac_in(lab, "host", DEVICE)
+        return found
 
 
 def _mac_in(lab, short, device):

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A flood from the workstation that never stops, while Cloister starts, is told to end, is killed process by process at
-random moments, and runs out of disk. Nothing but Tor's own frames may cross the uplink, not before, not in between, not
-after.
+random moments, hangs, runs out of disk, and may not read its torrc. Nothing but Tor's own frames may cross the uplink,
+not before, not in between, not after.
 
 The workstation's cable is one that Cloister takes into its segment and gives back (workstation.attach), so that there
 is a wire at all times; the host forwards and translates.
 
     $CLOISTER_ROUNDS: 10; $CLOISTER_SEED: which moments
+
+The long form, about ten minutes each:
+
+    sudo CLOISTER_ROUNDS=200 ctest --test-dir build/release -R 'attack.lifecycle' -V
 """
 
+import contextlib
 import os
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -19,7 +25,8 @@ from ground import ATTACKER_MAC, PORT, Segment, check, hostile, judge, matrix, n
 from lab.gateway import Gateway
 
 _RATE = 1000  # frames per second
-_WAYS = ("SIGTERM", "supervisor", "gateway", "tor", "keeper", "starting", "disk")
+WAYS = ("SIGTERM", "supervisor", "gateway", "tor", "keeper", "starting", "disk", "set-up", "torrc")
+_HANGS_EVERY = 40  # rounds: it takes half a minute to tell a Tor that hangs from a busy one
 
 
 class Flood:
@@ -56,7 +63,17 @@ def end_it(run, way, chance):
     if way == "disk":
         return _out_of_disk(run)
     gateway = run.gateway
+    if way == "torrc":
+        return _torrc_unreadable(gateway)
     gateway.start()
+    if way == "set-up":
+        time.sleep(chance.uniform(0, 0.2))
+        gateway.process.terminate()
+        status, taken = gateway.wait_end(10)
+        # It may not have come to listen to signals, or have started already.
+        check(status in (0, -15) and taken < 2.5, f"{way}: Cloister ended with {status} after {taken:.1f} s")
+        gateway.stop()
+        return way
     if way == "starting":
         time.sleep(chance.uniform(0, 1.5))
         victim = chance.choice(sorted(_roles(gateway).items()))
@@ -66,10 +83,14 @@ def end_it(run, way, chance):
         gateway.wait_ready()
         time.sleep(chance.uniform(0, 0.5))
         if way == "SIGTERM":
+            gateway.process.send_signal(signal.SIGHUP)
+            check(gateway.log.wait("reload", 1, 5) and gateway.is_running(), "SIGHUP is not answered")
             gateway.process.terminate()
+        elif way == "hangs":
+            os.kill(_roles(gateway)["tor"], signal.SIGSTOP)
         else:
             proc.kill(_roles(gateway)[way])
-    status, _ = gateway.wait_end(10)
+    status, _ = gateway.wait_end(50 if way == "hangs" else 10)
     check(status is not None, f"{way}: Cloister still runs")
     check((status == 0) == (way == "SIGTERM"), f"{way}: Cloister ended with {status}")
     gateway.stop()
@@ -96,22 +117,42 @@ def _out_of_disk(run):
     small = f"{run.lab.state}/small"
     os.makedirs(small, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0755", "tmpfs", small], check=True, timeout=10)
-    gateway = Gateway(run.lab, run.binary, {"workstation": {"attach": PORT}, "tor": {"data": f"{small}/data"}},
-                      name="disk")
+    settings = {"workstation": run.settings["workstation"], "tor": {"data": f"{small}/data"}}
+    gateway = Gateway(run.lab, run.binary, settings, name="disk")
     try:
         gateway.start()
-        gateway.wait_end(4)  # it may well go on: Tor holds in memory what it cannot write
+        status, _ = gateway.wait_end(4)
+        check(status == 1 and "No space left on device" in gateway.log.text, f"disk full: {status}")
     finally:
         gateway.stop()
         subprocess.run(["umount", "-l", small], check=True, timeout=10)
     return "disk full"
 
 
-def live(run, uplink, flood, chance, done, rounds):
+def _torrc_unreadable(gateway):
+    """Root reads it at once, and Tor's user does not."""
+    os.chmod(f"{gateway.home}/torrc", 0o600)
+    try:
+        gateway.start()
+        status, _ = gateway.wait_end(5)
+        check(status == 1 and "read tor.torrc" in gateway.log.text, f"an unreadable torrc: {status}")
+    finally:
+        gateway.stop()
+        os.chmod(f"{gateway.home}/torrc", 0o644)
+    return "torrc unreadable"
+
+
+def _way(ways, done, chance):
+    if done % _HANGS_EVERY == _HANGS_EVERY - 1:
+        return "hangs"
+    return ways[done % len(ways)] if done < 2 * len(ways) else chance.choice(ways)
+
+
+def live(run, ways, uplink, flood, chance, done, rounds):
     """One life after the other, until there were enough or the cable is lost; how many there were."""
     while done < rounds:
         before = flood.sent
-        said = end_it(run, _WAYS[done % len(_WAYS)] if done < 2 * len(_WAYS) else chance.choice(_WAYS), chance)
+        said = end_it(run, _way(ways, done, chance), chance)
         time.sleep(0.3)
         print(f"{done:>4} {said:<24} {flood.sent - before:>6} frames sent, uplink: {uplink.relay_frames} of Tor's, "
               f"{uplink.leak_count} others, {sum(uplink.marked.values())} marked", flush=True)
@@ -124,19 +165,34 @@ def live(run, uplink, flood, chance, done, rounds):
     return done
 
 
-@scenario({"workstation": {"attach": PORT}}, started=False)
-def nothing_leaks_whatever_ends(run):
+def live_through(run, link, ways, settings):
+    """All of it, on this kind of link."""
+    run.settings = settings
     rounds, seed = int(os.environ.get("CLOISTER_ROUNDS", 10)), int(os.environ.get("CLOISTER_SEED", 0))
     seed = seed or random.randrange(1, 1 << 32)
     print(f"CLOISTER_ROUNDS={rounds} CLOISTER_SEED={seed}")
-    chance, link, done, sent = random.Random(seed), Segment(run), 0, 0
-    with hostile.Host(run.lab) as host, judge.Uplink(run.lab) as uplink:
+    chance, done, sent = random.Random(seed), 0, 0
+    with hostile.Host(run.lab, link.spared) as host, judge.Uplink(run.lab) as uplink:
         run.capture = uplink
         while done < rounds:
-            with link.laid(), Flood(run, link, link.others()) as flood:
+            with link.laid(), contextlib.ExitStack() as stack:
+                if not link.provoked:
+                    # On a bridge the host's own stack is there first: the wall against it comes with Cloister's first
+                    # start, and stays.
+                    end_it(run, "SIGTERM", chance)
+                flood = stack.enter_context(Flood(run, link, link.others()))
                 time.sleep(0.5)
-                done = live(run, uplink, flood, chance, done, rounds)
+                done = live(run, ways, uplink, flood, chance, done, rounds)
                 sent += flood.sent
         check(sent > 100 * rounds, f"hardly a flood: {sent} frames")
         check(not host.counted()["forwarded"], "the host's kernel forwarded something")
         check(not host.heard, f"a service of the host was reached: {host.heard[:3]}")
+        print(f"{done} lives, {sent} frames sent; on the uplink {uplink.relay_frames} of Tor's, {uplink.leak_count} others")
+
+
+_SETTINGS = {"workstation": {"attach": PORT}}
+
+
+@scenario(_SETTINGS, started=False)
+def nothing_leaks_whatever_ends(run):
+    live_through(run, Segment(run), WAYS, _SETTINGS)
