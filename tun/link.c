@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
@@ -105,6 +106,24 @@ int link_prepare(const struct link_config *config, const char **step)
     if (err == 0)
         *step = "";
     return err;
+}
+
+int link_pin_station(const char *port, const uint8_t mac[6])
+{
+    struct netlink_request request = {0};
+    unsigned index = if_nametoindex(port);
+    if (index == 0)
+        return -errno;
+    request.header = mnl_nlmsg_put_header(request.buffer);
+    request.header->nlmsg_type = RTM_NEWNEIGH;
+    request.header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+    struct ndmsg *entry = mnl_nlmsg_put_extra_header(request.header, sizeof(*entry));
+    entry->ndm_family = AF_BRIDGE;
+    entry->ndm_ifindex = (int)index;
+    entry->ndm_state = NUD_NOARP; /* it does not age, and is not the bridge's own */
+    entry->ndm_flags = NTF_MASTER | NTF_STICKY;
+    mnl_attr_put(request.header, NDA_LLADDR, 6, mac);
+    return ask(&request);
 }
 
 int link_set_up(const char *name, bool up)

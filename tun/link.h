@@ -21,6 +21,10 @@ struct link_config {
  * that says what failed. -ENODEV: no such interface, or (step "join the bridge") no such bridge. */
 int link_prepare(const struct link_config *config, const char **step);
 
+/* Have the bridge that `port` is a port of send frames to `mac` there and nowhere else, also when somebody at another port
+ * claims that address. The entry goes with the port. 0 or negative errno. */
+int link_pin_station(const char *port, const uint8_t mac[6]);
+
 /* Bring an interface up or down. 0 or negative errno. */
 int link_set_up(const char *name, bool up);
 

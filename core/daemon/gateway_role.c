@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "daemon/channel.h"
 #include "daemon/event_loop.h"
@@ -32,17 +31,6 @@ static int fail(const char *step, int status)
 {
     log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", step), LOG_E("error", status));
     return 1;
-}
-
-/* A station's own, locally administered address (IEEE 802c), if none is configured. */
-static int choose_mac(uint8_t mac[6])
-{
-    static const uint8_t none[6];
-    if (memcmp(mac, none, sizeof(none)) != 0)
-        return 0;
-    ssize_t n = getrandom(mac, sizeof(none), 0);
-    mac[0] = (uint8_t)((mac[0] & ~1u) | 2u);
-    return n == (ssize_t)sizeof(none) ? 0 : n < 0 ? -errno : -EIO;
 }
 
 int gateway_role_run(int channel)
@@ -71,9 +59,6 @@ int gateway_role_run(int channel)
         return fail(step, status);
     snprintf(config.socket_directory, sizeof(config.socket_directory), "%s", SANDBOX_DIRECTORY);
 
-    status = choose_mac(config.mac);
-    if (status != 0)
-        return fail("draw a MAC address", status);
     struct gateway gateway;
     status = gateway_init(&gateway, &config, message.fd, event_loop_now(), &step);
     if (status != 0)

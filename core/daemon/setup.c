@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -52,8 +53,9 @@ struct work {
     const struct config *config;
     struct identities who;
     struct device device;
-    int host;    /* network namespace that we were started in; -1 without a segment */
-    int segment; /* that of the segment, likewise */
+    uint8_t mac[6]; /* the gateway's */
+    int host;       /* network namespace that we were started in; -1 without a segment */
+    int segment;    /* that of the segment, likewise */
     char *reason;
 };
 
@@ -224,6 +226,18 @@ static int enter(struct work *w, int namespace)
     return fail(w, -errno, "change the network namespace", NULL);
 }
 
+/* A station's own, locally administered address (IEEE 802c), if none is configured. */
+static int choose_mac(struct work *w)
+{
+    static const uint8_t none[6];
+    memcpy(w->mac, w->config->mac, sizeof(w->mac));
+    if (memcmp(w->mac, none, sizeof(none)) != 0)
+        return 0;
+    ssize_t n = getrandom(w->mac, sizeof(w->mac), 0);
+    w->mac[0] = (uint8_t)((w->mac[0] & ~1u) | 2u);
+    return n == (ssize_t)sizeof(w->mac) ? 0 : fail(w, n < 0 ? -errno : -EIO, "draw a MAC address", NULL);
+}
+
 static int make_tap_here(struct work *w)
 {
     const struct config *c = w->config;
@@ -234,6 +248,11 @@ static int make_tap_here(struct work *w)
         return fail(w, status, step, device_advice(status));
     struct link_config link = {.name = w->device.name, .mtu = c->mtu, .queue = LINK_QUEUE, .bridge = bridge};
     status = link_prepare(&link, &step);
+    if (status == 0 && bridge != NULL) {
+        /* Who says that he is the gateway shall not get what others send to it. */
+        step = "have the bridge send what is for the gateway to the gateway";
+        status = link_pin_station(w->device.name, w->mac);
+    }
     return status == 0 ? 0 : fail(w, status, step, NULL);
 }
 
@@ -324,7 +343,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->stations_only = c->served == CONFIG_SERVED_LISTED;
     out->reject = c->reject;
     out->mtu = c->mtu;
-    memcpy(out->mac, c->mac, sizeof(out->mac));
+    memcpy(out->mac, w->mac, sizeof(out->mac));
     out->offload = w->device.offload;
     out->isolation = c->isolation;
     out->isolation_rules = c->isolation_rules;
@@ -514,6 +533,8 @@ int setup_run(struct setup *setup, const struct config *config, char reason[SETU
         status = embedded ? make_directories(&w, &tor, &gateway) : find_external_socket(&w, &gateway);
     if (status == 0)
         status = make_listeners(&w, gateway.socket_directory);
+    if (status == 0)
+        status = choose_mac(&w);
     if (status == 0)
         status = make_tap(&w);
     if (status == 0 && embedded)

@@ -132,7 +132,7 @@ class Link(unittest.TestCase):
                 os._exit(status)
         self.assertEqual(os.waitpid(pid, 0)[1], 0)
 
-    def ask_arp(self, source, target):
+    def ask_arp(self, source, target, to=b"\xff" * 6):
         """The answer to an ARP request, or None."""
         ours, theirs = os.pipe()
         pid = os.fork()
@@ -142,7 +142,7 @@ class Link(unittest.TestCase):
                 mac = mac_of("eth0")
                 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as sock:
                     sock.bind(("eth0", 0x0806))
-                    sock.send(b"\xff" * 6 + mac + struct.pack("!HHHBBH6s4s6s4s", 0x0806, 1, 0x0800, 6, 4, 1, mac,
+                    sock.send(to + mac + struct.pack("!HHHBBH6s4s6s4s", 0x0806, 1, 0x0800, 6, 4, 1, mac,
                                                               socket.inet_aton(source), b"\0" * 6,
                                                               socket.inet_aton(target)))
                     sock.settimeout(0.5)
@@ -210,6 +210,18 @@ class Segment(Link):
                                    for to in (HOST, "255.255.255.255", "127.0.0.1")))
             with self.assertRaises(TimeoutError):
                 listener.recv(100)
+
+    def test_nobody_takes_the_gateways_place_in_the_bridge(self):
+        self.start("attach = port0\nattach = port1\nmac = 02:00:5e:10:00:01\n")
+        self.assertEqual(len(self.page(0)), 100)
+        for _ in range(3):
+            # A frame of the other workstation's that says that it comes from the gateway.
+            self.send(1, b"\xff" * 6 + bytes.fromhex("02005e100001") + b"\x08\x06" + bytes(46))
+            self.assertIsNotNone(self.ask_unicast("02005e100001"), "what is for the gateway goes to who claimed its address")
+
+    def ask_unicast(self, mac):
+        """The answer of whoever has this MAC address to a question for the gateway's."""
+        return self.ask_arp("10.152.152.11", GATEWAY, bytes.fromhex(mac))
 
     def test_clients_are_isolated_unless_they_shall_not_be(self):
         neighbours = "10.152.152.11", "10.152.152.12"
