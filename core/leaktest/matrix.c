@@ -152,10 +152,10 @@ struct ipaddr matrix_broadcast(const struct ground *g)
 int matrix_make(struct matrix *m, const struct ground *ground)
 {
     static void (*const parts[])(struct matrix *) = {
-        matrix_add_tcp,     matrix_add_udp,     matrix_add_protocols, matrix_add_icmp,
-        matrix_add_forged,  matrix_add_spoofed, matrix_add_fragments, matrix_add_options,
-        matrix_add_headers, matrix_add_ipv6,    matrix_add_icmp6,     matrix_add_headers6,
-        matrix_add_link,    matrix_add_arp,     matrix_add_addressed, matrix_add_names,
+        matrix_add_tcp,     matrix_add_udp,       matrix_add_protocols, matrix_add_icmp,    matrix_add_forged,
+        matrix_add_spoofed, matrix_add_fragments, matrix_add_options,   matrix_add_headers, matrix_add_ipv6,
+        matrix_add_icmp6,   matrix_add_headers6,  matrix_add_link,      matrix_add_arp,     matrix_add_addressed,
+        matrix_add_names,   matrix_add_stolen,
     };
     *m = (struct matrix){.ground = ground, .probe = calloc(MATRIX_MAX, sizeof(*m->probe))};
     if (m->probe == NULL)

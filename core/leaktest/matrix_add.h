@@ -56,5 +56,6 @@ void matrix_add_link(struct matrix *m);
 void matrix_add_arp(struct matrix *m);
 void matrix_add_addressed(struct matrix *m);
 void matrix_add_names(struct matrix *m);
+void matrix_add_stolen(struct matrix *m);
 
 #endif

@@ -83,6 +83,7 @@ void matrix_add_ipv6(struct matrix *m)
     static const uint16_t ports[] = {53, 123, 443, 547, 5353};
     const struct ground *g = m->ground;
     const struct ipaddr the_gateway = gateway6(g);
+    const enum matrix_expected seen = g->network6.len != 0 ? MATRIX_ECHO : MATRIX_SILENCE;
     struct place place[PLACES];
     places(g, place);
     for (size_t i = 0; i < PLACES; i++) {
@@ -90,8 +91,7 @@ void matrix_add_ipv6(struct matrix *m)
         matrix_add(m, MATRIX_IPV6, MATRIX_ANY, NULL, p, NULL, "SYN to %s", place[i].name);
         bool gateway = ipaddr_equal(&place[i].at, &the_gateway);
         p = (struct packet){.six = true, .to = place[i].at, .protocol = FRAME_ICMP6, .kind = 128};
-        matrix_add(m, MATRIX_IPV6, gateway ? MATRIX_ANY : MATRIX_SILENCE, NULL, p, NULL, "echo to %s",
-                   place[i].name);
+        matrix_add(m, MATRIX_IPV6, gateway ? seen : MATRIX_SILENCE, NULL, p, NULL, "echo to %s", place[i].name);
         for (size_t k = 0; k < COUNT(ports); k++) {
             p = (struct packet){.six = true, .to = place[i].at, .protocol = FRAME_UDP, .port = ports[k]};
             matrix_add(m, MATRIX_IPV6, MATRIX_SILENCE, NULL, p, NULL, "UDP port %u to %s", ports[k], place[i].name);

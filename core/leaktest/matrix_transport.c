@@ -216,7 +216,12 @@ void matrix_add_spoofed(struct matrix *m)
     matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, NULL,
                (struct packet){.from = g->neighbour, .to = g->network.addr, .protocol = FRAME_ICMP, .kind = 8},
                NULL, "echo from another workstation's address");
+}
 
+/* As the last ones: a bridge that believes them sends what is for the gateway elsewhere, until the gateway speaks. */
+void matrix_add_stolen(struct matrix *m)
+{
+    const struct ground *g = m->ground;
     static const uint8_t group[6] = {1, 0, 0x5e, 0, 0, 1};
     const struct {
         char name[12];

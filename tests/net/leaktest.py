@@ -49,6 +49,7 @@ class Holds(unittest.TestCase):
         done = leaktest("--private", "--verbose", "--mutants", "0")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertRegex(done.stdout, r"\nICMP +echo to the gateway +echo reply +echo reply +0\n")
+        self.assertRegex(done.stdout, r"\nIPv6 +echo to the gateway +echo reply +echo reply +0\n")
         self.assertRegex(done.stdout, r"\nUDP +port 443 to the Internet +silence +silence +0\n")
 
     def test_it_speaks_json(self):

@@ -112,6 +112,14 @@ static void an_answer_finds_back_by_port_and_identification(void **state)
     assert_int_equal(be16_load(p->frame + 14 + 4), p - m.probe);
 }
 
+/* A bridge would believe it, and keep the rest from the gateway. */
+static void only_the_last_probe_claims_the_gateways_mac_address(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < m.count; i++)
+        assert_int_equal(memcmp(m.probe[i].frame + 6, rig_ground.gateway_mac, 6) == 0, i + 1 == m.count);
+}
+
 static void where_drops_are_told_silence_is_not_expected(void **state)
 {
     struct ground telling = rig_ground;
@@ -182,6 +190,7 @@ int main(void)
         cmocka_unit_test(plain_packets_have_right_checksums),
         cmocka_unit_test(odd_headers_are_odd_where_they_say),
         cmocka_unit_test(an_answer_finds_back_by_port_and_identification),
+        cmocka_unit_test(only_the_last_probe_claims_the_gateways_mac_address),
         cmocka_unit_test(where_drops_are_told_silence_is_not_expected),
         cmocka_unit_test(the_same_seed_makes_the_same_mutants),
         cmocka_unit_test(every_mutant_bears_a_mark_and_fits_a_frame),
