@@ -15,7 +15,7 @@ static int start(struct netlink_request *request, const char *name)
 {
     unsigned index = if_nametoindex(name);
     if (index == 0)
-        return -errno;
+        return errno != 0 ? -errno : -ENODEV;
     netlink_begin(request, (int)index);
     return 0;
 }
@@ -36,7 +36,7 @@ static int set_mtu(const char *name, uint32_t mtu)
 {
     struct netlink_request request;
     int err = start(&request, name);
-    if (err < 0)
+    if (err != 0)
         return err;
     mnl_attr_put_u32(request.header, IFLA_MTU, mtu);
     return ask(&request);
@@ -46,7 +46,7 @@ static int set_queue(const char *name, uint32_t frames)
 {
     struct netlink_request request;
     int err = start(&request, name);
-    if (err < 0)
+    if (err != 0)
         return err;
     mnl_attr_put_u32(request.header, IFLA_TXQLEN, frames);
     return ask(&request);
@@ -56,7 +56,7 @@ static int set_no_ipv6_address(const char *name)
 {
     struct netlink_request request;
     int err = start(&request, name);
-    if (err < 0)
+    if (err != 0)
         return err;
     struct nlattr *families = mnl_attr_nest_start(request.header, IFLA_AF_SPEC);
     struct nlattr *inet6 = mnl_attr_nest_start(request.header, AF_INET6);
@@ -75,7 +75,7 @@ static int join(const char *name, const char *bridge)
     if (index == 0)
         return -errno;
     int err = start(&request, name);
-    if (err < 0)
+    if (err != 0)
         return err;
     mnl_attr_put_u32(request.header, IFLA_MASTER, index);
     return ask(&request);
@@ -130,7 +130,7 @@ int link_set_up(const char *name, bool up)
 {
     struct netlink_request request;
     int err = start(&request, name);
-    if (err < 0)
+    if (err != 0)
         return err;
     request.info->ifi_flags = up ? IFF_UP : 0;
     request.info->ifi_change = IFF_UP;

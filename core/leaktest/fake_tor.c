@@ -248,8 +248,10 @@ pid_t fake_tor_start(const char *socks, const char *relay)
     if (pid == 0) {
         struct fake *f = calloc(1, sizeof(*f));
         close(ends[0]);
-        if (f == NULL)
+        if (f == NULL) {
             tell(ends[1], -ENOMEM);
+            _exit(1);
+        }
         f->relay = connect_relay(relay);
         f->listener = f->relay < 0 ? f->relay : listen_at(socks);
         tell(ends[1], f->listener < 0 ? f->listener : 0);

@@ -9,7 +9,9 @@
 #include <linux/route.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -75,37 +77,57 @@ unsigned links_master(const char *name)
     return found[0];
 }
 
+/* The words of a line, at most `max`. How many. */
+static unsigned split(char *line, const char **words, unsigned max)
+{
+    unsigned n = 0;
+    char *save = NULL;
+    for (char *word = strtok_r(line, " \t\n", &save); word != NULL && n < max;
+         word = strtok_r(NULL, " \t\n", &save))
+        words[n++] = word;
+    return n;
+}
+
+/* Interface, destination, gateway, ... */
+static bool read_route(const char **words, unsigned n, char name[IF_NAMESIZE], struct ipaddr *router)
+{
+    if (n < 3 || strcmp(words[1], "00000000") != 0)
+        return false;
+    uint32_t gateway = (uint32_t)strtoul(words[2], NULL, 16);
+    uint8_t b[4];
+    memcpy(b, &gateway, sizeof(b));
+    if (gateway != 0)
+        *router = ipaddr_v4(b);
+    snprintf(name, IF_NAMESIZE, "%s", words[0]);
+    return true;
+}
+
+/* Destination, its length, ..., interface as the tenth. */
+static bool read_route6(const char **words, unsigned n, char name[IF_NAMESIZE])
+{
+    if (n < 10 || strspn(words[0], "0") != 32 || strcmp(words[1], "00") != 0 || strcmp(words[9], "lo") == 0)
+        return false;
+    snprintf(name, IF_NAMESIZE, "%s", words[9]);
+    return true;
+}
+
 int links_default_route(char name[IF_NAMESIZE], struct ipaddr *router)
 {
-    char line[256], device[IF_NAMESIZE];
-    unsigned destination, gateway, length;
+    static const char paths[][36] = {"/proc/thread-self/net/route", "/proc/thread-self/net/ipv6_route"};
+    char line[256];
+    const char *words[10];
+    bool found = false;
     *router = (struct ipaddr){{0}};
-    FILE *file = fopen("/proc/thread-self/net/route", "re");
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "%15s %x %x", device, &destination, &gateway) != 3 || destination != 0)
-            continue;
-        uint8_t b[4];
-        memcpy(b, &gateway, 4);
-        if (gateway != 0)
-            *router = ipaddr_v4(b);
-        snprintf(name, IF_NAMESIZE, "%s", device);
-        fclose(file);
-        return 0;
+    for (unsigned six = 0; six < 2 && !found; six++) {
+        FILE *file = fopen(paths[six], "re");
+        while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL) {
+            unsigned n = split(line, words, 10);
+            found = six ? read_route6(words, n, name) : read_route(words, n, name, router);
+        }
+        if (file != NULL)
+            fclose(file);
     }
-    if (file != NULL)
-        fclose(file);
-    file = fopen("/proc/thread-self/net/ipv6_route", "re");
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "%*s %x %*s %*s %*s %*s %*s %*s %*s %15s", &length, device) != 2 || length != 0 ||
-            strncmp(line, "00000000000000000000000000000000", 32) != 0 || strcmp(device, "lo") == 0)
-            continue;
-        snprintf(name, IF_NAMESIZE, "%s", device);
-        fclose(file);
-        return 0;
-    }
-    if (file != NULL)
-        fclose(file);
-    return -ENOENT;
+    return found ? 0 : -ENOENT;
 }
 
 static int ask(int family, unsigned long what, void *request)

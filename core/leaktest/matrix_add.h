@@ -6,6 +6,8 @@
 #include "leaktest/matrix.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define MATRIX_GATEWAY ((const uint8_t *)NULL)     /* the MAC address that most frames go to */
+#define MATRIX_PLAIN ((const struct around *)NULL) /* nothing around the mark */
 
 /* Bytes before the mark, and zeros behind it. */
 struct around {
@@ -28,7 +30,7 @@ __attribute__((format(printf, 5, 6))) void matrix_add_frame(struct matrix *m, en
                                                             enum matrix_expected expected,
                                                             const struct piece *frame, const char *name, ...);
 
-/* Add a probe that is this packet, completed, in a frame to `target` (NULL: the gateway). `around` may be NULL. */
+/* Add a probe that is this packet, completed, in a frame to `target` (or MATRIX_GATEWAY), with `around` (or MATRIX_PLAIN). */
 __attribute__((format(printf, 7, 8))) void matrix_add(struct matrix *m, enum matrix_group group,
                                                       enum matrix_expected expected, const uint8_t *target,
                                                       struct packet packet, const struct around *around,

@@ -10,8 +10,8 @@ void matrix_add_protocols(struct matrix *m)
     const struct ground *g = m->ground;
     for (unsigned protocol = 0; protocol < 256; protocol++) {
         if (protocol != FRAME_ICMP && protocol != FRAME_TCP && protocol != FRAME_UDP)
-            matrix_add(m, MATRIX_PROTOCOLS, MATRIX_SILENCE, NULL,
-                       (struct packet){.to = g->internet, .protocol = (uint8_t)protocol}, NULL,
+            matrix_add(m, MATRIX_PROTOCOLS, MATRIX_SILENCE, MATRIX_GATEWAY,
+                       (struct packet){.to = g->internet, .protocol = (uint8_t)protocol}, MATRIX_PLAIN,
                        "protocol %u to the Internet", protocol);
     }
     static const struct {
@@ -37,15 +37,16 @@ void matrix_add_protocols(struct matrix *m)
             matrix_inner(m, &inner, false);
             piece_add(&body, tunnels[i].head, tunnels[i].head_n);
             piece_add(&body, inner.b, inner.n);
-            matrix_add(m, MATRIX_PROTOCOLS, MATRIX_SILENCE, NULL,
-                       (struct packet){.to = places[k].to, .protocol = tunnels[i].protocol, .body = &body}, NULL,
-                       "%s to %s", tunnels[i].name, places[k].name);
+            matrix_add(m, MATRIX_PROTOCOLS, MATRIX_SILENCE, MATRIX_GATEWAY,
+                       (struct packet){.to = places[k].to, .protocol = tunnels[i].protocol, .body = &body},
+                       MATRIX_PLAIN, "%s to %s", tunnels[i].name, places[k].name);
         }
     }
     struct piece inner;
     matrix_inner(m, &inner, true);
-    matrix_add(m, MATRIX_PROTOCOLS, MATRIX_SILENCE, NULL,
-               (struct packet){.to = g->host, .protocol = 41, .body = &inner}, NULL, "IPv6 in IP to the host");
+    matrix_add(m, MATRIX_PROTOCOLS, MATRIX_SILENCE, MATRIX_GATEWAY,
+               (struct packet){.to = g->host, .protocol = 41, .body = &inner}, MATRIX_PLAIN,
+               "IPv6 in IP to the host");
     static const struct {
         char name[12], group[12];
         uint8_t protocol;
@@ -68,11 +69,11 @@ void matrix_add_icmp(struct matrix *m)
 {
     const struct ground *g = m->ground;
     for (unsigned kind = 0; kind < 256; kind++)
-        matrix_add(m, MATRIX_ICMP, MATRIX_SILENCE, NULL,
-                   (struct packet){.to = g->internet, .protocol = FRAME_ICMP, .kind = (uint8_t)kind}, NULL,
+        matrix_add(m, MATRIX_ICMP, MATRIX_SILENCE, MATRIX_GATEWAY,
+                   (struct packet){.to = g->internet, .protocol = FRAME_ICMP, .kind = (uint8_t)kind}, MATRIX_PLAIN,
                    "type %u to the Internet", kind);
-    matrix_add(m, MATRIX_ICMP, MATRIX_ECHO, NULL,
-               (struct packet){.to = g->network.addr, .protocol = FRAME_ICMP, .kind = 8}, NULL,
+    matrix_add(m, MATRIX_ICMP, MATRIX_ECHO, MATRIX_GATEWAY,
+               (struct packet){.to = g->network.addr, .protocol = FRAME_ICMP, .kind = 8}, MATRIX_PLAIN,
                "echo to the gateway");
     const struct {
         char name[20];
@@ -88,9 +89,9 @@ void matrix_add_icmp(struct matrix *m)
         {"a virtual address", g->virtual},
     };
     for (size_t i = 0; i < COUNT(places); i++)
-        matrix_add(m, MATRIX_ICMP, MATRIX_SILENCE, NULL,
-                   (struct packet){.to = places[i].to, .protocol = FRAME_ICMP, .kind = 8}, NULL, "echo to %s",
-                   places[i].name);
+        matrix_add(m, MATRIX_ICMP, MATRIX_SILENCE, MATRIX_GATEWAY,
+                   (struct packet){.to = places[i].to, .protocol = FRAME_ICMP, .kind = 8}, MATRIX_PLAIN,
+                   "echo to %s", places[i].name);
     static const struct {
         char name[20];
         uint8_t kind;
@@ -100,9 +101,9 @@ void matrix_add_icmp(struct matrix *m)
                     {"router solicitation", 10},
                     {"extended echo", 42}};
     for (size_t i = 0; i < COUNT(requests); i++)
-        matrix_add(m, MATRIX_ICMP, MATRIX_SILENCE, NULL,
-                   (struct packet){.to = g->network.addr, .protocol = FRAME_ICMP, .kind = requests[i].kind}, NULL,
-                   "%s request to the gateway", requests[i].name);
+        matrix_add(m, MATRIX_ICMP, MATRIX_SILENCE, MATRIX_GATEWAY,
+                   (struct packet){.to = g->network.addr, .protocol = FRAME_ICMP, .kind = requests[i].kind},
+                   MATRIX_PLAIN, "%s request to the gateway", requests[i].name);
 }
 
 void matrix_add_forged(struct matrix *m)
@@ -138,7 +139,7 @@ void matrix_add_forged(struct matrix *m)
                 rest = 68;
             else if (kinds[i][0] == 5)
                 memcpy(&rest, g->me.b + 12, sizeof(rest));
-            matrix_add(m, MATRIX_FORGED, MATRIX_SILENCE, NULL,
+            matrix_add(m, MATRIX_FORGED, MATRIX_SILENCE, MATRIX_GATEWAY,
                        (struct packet){.from = ways[k].from,
                                        .to = ways[k].to,
                                        .protocol = FRAME_ICMP,
@@ -146,7 +147,8 @@ void matrix_add_forged(struct matrix *m)
                                        .code = kinds[i][1],
                                        .rest = rest,
                                        .body = &quoted},
-                       NULL, "ICMP %u/%u %s, quoting Tor's connection", kinds[i][0], kinds[i][1], ways[k].name);
+                       MATRIX_PLAIN, "ICMP %u/%u %s, quoting Tor's connection", kinds[i][0], kinds[i][1],
+                       ways[k].name);
         }
     }
 }
@@ -181,15 +183,15 @@ void matrix_add_fragments(struct matrix *m)
             p.offset = shapes[k].offset;
             /* The evil bit alone makes no fragment. */
             bool may = shapes[k].flags == 4 && p.protocol == FRAME_TCP;
-            matrix_add(m, MATRIX_FRAGMENTS, may ? MATRIX_ANY : MATRIX_SILENCE, NULL, p, &around, "%s: %s",
+            matrix_add(m, MATRIX_FRAGMENTS, may ? MATRIX_ANY : MATRIX_SILENCE, MATRIX_GATEWAY, p, &around, "%s: %s",
                        whole[i].name, shapes[k].name);
         }
         p.ip_flags = 1;
         p.offset = 0;
         p.odd = FRAME_ODD_TOTAL;
         p.total = 28;
-        matrix_add(m, MATRIX_FRAGMENTS, MATRIX_SILENCE, NULL, p, &around, "%s: tiny first, the rest overlaps it",
-                   whole[i].name);
+        matrix_add(m, MATRIX_FRAGMENTS, MATRIX_SILENCE, MATRIX_GATEWAY, p, &around,
+                   "%s: tiny first, the rest overlaps it", whole[i].name);
     }
 }
 
@@ -202,15 +204,15 @@ void matrix_add_options(struct matrix *m)
         const uint8_t option[8] = {kinds[i], 8, 5};
         size_t n = kinds[i] < 2 ? 1 : sizeof(option);
         matrix_add(
-            m, MATRIX_OPTIONS, MATRIX_SILENCE, NULL,
+            m, MATRIX_OPTIONS, MATRIX_SILENCE, MATRIX_GATEWAY,
             (struct packet){
                 .to = g->internet, .protocol = FRAME_UDP, .port = 9, .ip_options = option, .ip_options_n = n},
-            NULL, "option %u, UDP to the Internet", kinds[i]);
+            MATRIX_PLAIN, "option %u, UDP to the Internet", kinds[i]);
         matrix_add(
-            m, MATRIX_OPTIONS, MATRIX_ANY, NULL,
+            m, MATRIX_OPTIONS, MATRIX_ANY, MATRIX_GATEWAY,
             (struct packet){
                 .to = g->network.addr, .protocol = FRAME_ICMP, .kind = 8, .ip_options = option, .ip_options_n = n},
-            NULL, "option %u, echo to the gateway", kinds[i]);
+            MATRIX_PLAIN, "option %u, echo to the gateway", kinds[i]);
     }
     const struct {
         char name[12];
@@ -225,12 +227,12 @@ void matrix_add_options(struct matrix *m)
             struct packet p = {.to = vias[i].by, .port = 80, .ip_options = option, .ip_options_n = sizeof(option)};
             const char *name = strict ? "strict" : "loose";
             p.protocol = FRAME_UDP;
-            matrix_add(m, MATRIX_OPTIONS, MATRIX_SILENCE, NULL, p, NULL, "%s source route by way of %s, UDP", name,
-                       vias[i].name);
+            matrix_add(m, MATRIX_OPTIONS, MATRIX_SILENCE, MATRIX_GATEWAY, p, MATRIX_PLAIN,
+                       "%s source route by way of %s, UDP", name, vias[i].name);
             p.protocol = FRAME_TCP;
             p.flags = FRAME_SYN;
-            matrix_add(m, MATRIX_OPTIONS, MATRIX_SILENCE, NULL, p, NULL, "%s source route by way of %s, SYN", name,
-                       vias[i].name);
+            matrix_add(m, MATRIX_OPTIONS, MATRIX_SILENCE, MATRIX_GATEWAY, p, MATRIX_PLAIN,
+                       "%s source route by way of %s, SYN", name, vias[i].name);
         }
     }
     static const struct {
@@ -241,13 +243,13 @@ void matrix_add_options(struct matrix *m)
                   {"of length 1", 4, {0x44, 1, 5}},
                   {"cut off", 4, {1, 1, 1, 7}}};
     for (size_t i = 0; i < COUNT(broken); i++)
-        matrix_add(m, MATRIX_OPTIONS, MATRIX_SILENCE, NULL,
+        matrix_add(m, MATRIX_OPTIONS, MATRIX_SILENCE, MATRIX_GATEWAY,
                    (struct packet){.to = g->internet,
                                    .protocol = FRAME_UDP,
                                    .port = 9,
                                    .ip_options = broken[i].option,
                                    .ip_options_n = broken[i].n},
-                   NULL, "an option %s", broken[i].name);
+                   MATRIX_PLAIN, "an option %s", broken[i].name);
 }
 
 /* One odd header around each of three payloads. */
@@ -256,14 +258,16 @@ static void add_header(struct matrix *m, struct packet p, const char *shape)
     p.to = m->ground->internet;
     p.protocol = FRAME_UDP;
     p.port = 9;
-    matrix_add(m, MATRIX_HEADERS, MATRIX_SILENCE, NULL, p, NULL, "%s: UDP to the Internet", shape);
+    matrix_add(m, MATRIX_HEADERS, MATRIX_SILENCE, MATRIX_GATEWAY, p, MATRIX_PLAIN, "%s: UDP to the Internet",
+               shape);
     p.protocol = FRAME_ICMP;
     p.kind = 8;
-    matrix_add(m, MATRIX_HEADERS, MATRIX_SILENCE, NULL, p, NULL, "%s: echo to the Internet", shape);
+    matrix_add(m, MATRIX_HEADERS, MATRIX_SILENCE, MATRIX_GATEWAY, p, MATRIX_PLAIN, "%s: echo to the Internet",
+               shape);
     p.protocol = FRAME_TCP;
     p.port = 80;
     p.flags = FRAME_SYN;
-    matrix_add(m, MATRIX_HEADERS, MATRIX_ANY, NULL, p, NULL, "%s: SYN to the Internet", shape);
+    matrix_add(m, MATRIX_HEADERS, MATRIX_ANY, MATRIX_GATEWAY, p, MATRIX_PLAIN, "%s: SYN to the Internet", shape);
 }
 
 void matrix_add_headers(struct matrix *m)
@@ -296,13 +300,13 @@ void matrix_add_headers(struct matrix *m)
     /* Whoever passes these on has to say why he cannot, and names the uplink's MTU. */
     static const uint8_t much[1440];
     const struct around before = {.head = much, .head_n = sizeof(much)};
-    matrix_add(m, MATRIX_HEADERS, MATRIX_SILENCE, NULL,
+    matrix_add(m, MATRIX_HEADERS, MATRIX_SILENCE, MATRIX_GATEWAY,
                (struct packet){.to = g->internet, .protocol = FRAME_UDP, .port = 9, .ip_flags = 2}, &before,
                "1480 bytes that may not be split: UDP to the Internet");
-    matrix_add(m, MATRIX_HEADERS, MATRIX_SILENCE, NULL,
+    matrix_add(m, MATRIX_HEADERS, MATRIX_SILENCE, MATRIX_GATEWAY,
                (struct packet){.to = g->host, .protocol = FRAME_UDP, .port = 9, .ip_flags = 2}, &before,
                "1480 bytes that may not be split: UDP to the host");
-    matrix_add(m, MATRIX_HEADERS, MATRIX_SILENCE, NULL,
+    matrix_add(m, MATRIX_HEADERS, MATRIX_SILENCE, MATRIX_GATEWAY,
                (struct packet){.six = true, .to = g->internet6, .protocol = FRAME_UDP, .port = 9},
                &(struct around){.zeros = 1430}, "1490 bytes of IPv6: UDP to the Internet");
 }

@@ -88,13 +88,15 @@ void matrix_add_ipv6(struct matrix *m)
     places(g, place);
     for (size_t i = 0; i < PLACES; i++) {
         struct packet p = {.six = true, .to = place[i].at, .protocol = FRAME_TCP, .port = 80, .flags = FRAME_SYN};
-        matrix_add(m, MATRIX_IPV6, MATRIX_ANY, NULL, p, NULL, "SYN to %s", place[i].name);
+        matrix_add(m, MATRIX_IPV6, MATRIX_ANY, MATRIX_GATEWAY, p, MATRIX_PLAIN, "SYN to %s", place[i].name);
         bool gateway = ipaddr_equal(&place[i].at, &the_gateway);
         p = (struct packet){.six = true, .to = place[i].at, .protocol = FRAME_ICMP6, .kind = 128};
-        matrix_add(m, MATRIX_IPV6, gateway ? seen : MATRIX_SILENCE, NULL, p, NULL, "echo to %s", place[i].name);
+        matrix_add(m, MATRIX_IPV6, gateway ? seen : MATRIX_SILENCE, MATRIX_GATEWAY, p, MATRIX_PLAIN, "echo to %s",
+                   place[i].name);
         for (size_t k = 0; k < COUNT(ports); k++) {
             p = (struct packet){.six = true, .to = place[i].at, .protocol = FRAME_UDP, .port = ports[k]};
-            matrix_add(m, MATRIX_IPV6, MATRIX_SILENCE, NULL, p, NULL, "UDP port %u to %s", ports[k], place[i].name);
+            matrix_add(m, MATRIX_IPV6, MATRIX_SILENCE, MATRIX_GATEWAY, p, MATRIX_PLAIN, "UDP port %u to %s",
+                       ports[k], place[i].name);
         }
     }
     for (size_t i = 0; i < PLACES; i++) {
@@ -130,7 +132,8 @@ void matrix_add_ipv6(struct matrix *m)
         p.to = g->internet6;
         p.protocol = FRAME_UDP;
         p.port = 9;
-        matrix_add(m, MATRIX_IPV6, MATRIX_SILENCE, NULL, p, NULL, "%s: UDP to the Internet", shapes[i].name);
+        matrix_add(m, MATRIX_IPV6, MATRIX_SILENCE, MATRIX_GATEWAY, p, MATRIX_PLAIN, "%s: UDP to the Internet",
+                   shapes[i].name);
     }
     static const uint8_t servers[6] = {0x33, 0x33, 0, 1, 0, 2}, solicit[4] = {1, 0, 7, 7};
     matrix_add(m, MATRIX_IPV6, MATRIX_SILENCE, servers,
@@ -148,9 +151,9 @@ void matrix_add_icmp6(struct matrix *m)
     const struct ground *g = m->ground;
     const struct ipaddr gateway = gateway6(g);
     for (unsigned kind = 0; kind < 256; kind++)
-        matrix_add(m, MATRIX_ICMP6, MATRIX_SILENCE, NULL,
+        matrix_add(m, MATRIX_ICMP6, MATRIX_SILENCE, MATRIX_GATEWAY,
                    (struct packet){.six = true, .to = g->internet6, .protocol = FRAME_ICMP6, .kind = (uint8_t)kind},
-                   NULL, "type %u to the Internet", kind);
+                   MATRIX_PLAIN, "type %u to the Internet", kind);
 
     struct piece heads[7] = {{0}};
     static const uint8_t mtu[8] = {5, 1, 0, 0, 0, 0, 5, 0}, report[4] = {4};
@@ -183,7 +186,7 @@ void matrix_add_icmp6(struct matrix *m)
         {"mobile prefix solicitation", gateway, 146, 0xffff0000},
     };
     for (size_t i = 0; i < COUNT(messages); i++)
-        matrix_add(m, MATRIX_ICMP6, MATRIX_ANY, NULL,
+        matrix_add(m, MATRIX_ICMP6, MATRIX_ANY, MATRIX_GATEWAY,
                    (struct packet){.six = true,
                                    .from = six("fe80::77"),
                                    .to = messages[i].to,
@@ -204,7 +207,7 @@ void matrix_add_icmp6(struct matrix *m)
                                                .protocol = 59,
                                                .body = &body});
         quoted.b[6] = FRAME_TCP;
-        matrix_add(m, MATRIX_ICMP6, MATRIX_SILENCE, NULL,
+        matrix_add(m, MATRIX_ICMP6, MATRIX_SILENCE, MATRIX_GATEWAY,
                    (struct packet){.six = true,
                                    .to = gateway,
                                    .protocol = FRAME_ICMP6,
@@ -212,7 +215,7 @@ void matrix_add_icmp6(struct matrix *m)
                                    .code = errors[i][1],
                                    .rest = errors[i][0] == 2 ? 1280 : 0xffff0000,
                                    .body = &quoted},
-                   NULL, "error %u/%u quoting a relay's packet", errors[i][0], errors[i][1]);
+                   MATRIX_PLAIN, "error %u/%u quoting a relay's packet", errors[i][0], errors[i][1]);
     }
 }
 
@@ -273,9 +276,9 @@ void matrix_add_headers6(struct matrix *m)
             }
             piece_add(&body, inner.b + 40, inner.n - 40); /* the datagram without its header */
             matrix_add(
-                m, MATRIX_HEADERS6, MATRIX_SILENCE, NULL,
+                m, MATRIX_HEADERS6, MATRIX_SILENCE, MATRIX_GATEWAY,
                 (struct packet){.six = true, .to = places6[k].to, .protocol = headers[i].following, .body = &body},
-                NULL, "%s, to %s", headers[i].name, places6[k].name);
+                MATRIX_PLAIN, "%s, to %s", headers[i].name, places6[k].name);
         }
     }
 }

@@ -196,9 +196,9 @@ void matrix_add_arp(struct matrix *m)
 #define PACKETS 48u
 
 struct sample {
-    char name[44];
     struct packet packet;
     bool reserved; /* sent to the reserved groups, too */
+    char name[44];
 };
 
 static void sample_set(struct sample *s, struct packet packet, bool reserved, const char *what, const char *where)
@@ -240,38 +240,36 @@ static size_t samples(const struct matrix *m, struct sample out[PACKETS])
         sample_set(&out[n++], p, host, "echo", where);
     }
     if (ipaddr_is_v4(&g->relay))
-        out[n++] =
-            (struct sample){"SYN to a relay's own port",
-                            {.to = g->relay, .protocol = FRAME_TCP, .flags = FRAME_SYN, .port = g->relay_port},
-                            false};
-    out[n++] = (struct sample){
-        "SYN to the host, spoofed",
-        {.from = g->internet, .to = g->host, .protocol = FRAME_TCP, .flags = FRAME_SYN, .port = MATRIX_HOST_PORT},
-        false};
-    out[n++] = (struct sample){"UDP to everybody, from nobody",
-                               {.from = frame_ip("0.0.0.0"),
-                                .to = frame_ip("255.255.255.255"),
-                                .protocol = FRAME_UDP,
-                                .port = MATRIX_HOST_PORT},
-                               false};
-    out[n++] = (struct sample){
-        "UDP6 to the Internet", {.six = true, .to = g->internet6, .protocol = FRAME_UDP, .port = 9}, false};
-    out[n++] = (struct sample){"UDP6 to all nodes",
-                               {.six = true,
-                                .from = frame_ip("fe80::77"),
-                                .to = frame_ip("ff02::1"),
-                                .protocol = FRAME_UDP,
-                                .port = MATRIX_HOST_PORT},
-                               true};
-    out[n++] = (struct sample){"echo6 to all nodes",
-                               {.six = true,
-                                .from = frame_ip("fe80::77"),
-                                .to = frame_ip("ff02::1"),
-                                .protocol = FRAME_ICMP6,
-                                .kind = 128,
-                                .odd = FRAME_ODD_TTL,
-                                .ttl = 255},
-                               false};
+        sample_set(
+            &out[n++],
+            (struct packet){.to = g->relay, .protocol = FRAME_TCP, .flags = FRAME_SYN, .port = g->relay_port},
+            false, "SYN", "a relay's port");
+    sample_set(&out[n++],
+               (struct packet){.from = g->internet,
+                               .to = g->host,
+                               .protocol = FRAME_TCP,
+                               .flags = FRAME_SYN,
+                               .port = MATRIX_HOST_PORT},
+               false, "spoofed SYN", "the host");
+    sample_set(&out[n++],
+               (struct packet){.from = frame_ip("0.0.0.0"),
+                               .to = frame_ip("255.255.255.255"),
+                               .protocol = FRAME_UDP,
+                               .port = MATRIX_HOST_PORT},
+               false, "UDP from nobody", "everybody");
+    sample_set(&out[n++], (struct packet){.six = true, .to = g->internet6, .protocol = FRAME_UDP, .port = 9}, false,
+               "UDP6", "the Internet");
+    struct packet local = {.six = true,
+                           .from = frame_ip("fe80::77"),
+                           .to = frame_ip("ff02::1"),
+                           .protocol = FRAME_UDP,
+                           .port = MATRIX_HOST_PORT};
+    sample_set(&out[n++], local, true, "UDP6", "all nodes");
+    local.protocol = FRAME_ICMP6;
+    local.kind = 128;
+    local.odd = FRAME_ODD_TTL;
+    local.ttl = 255;
+    sample_set(&out[n++], local, false, "echo6", "all nodes");
     /* What is not for the host it does not look at closely enough to see that the source is wrong, but it looks at
      * options. */
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -294,13 +292,13 @@ static void add_to_station(struct matrix *m, const char *who, const uint8_t mac[
     const struct ground *g = m->ground;
     struct piece frame, inner;
     for (size_t i = 0; i < count; i++)
-        matrix_add(m, MATRIX_ADDRESSED, MATRIX_SILENCE, mac, sample[i].packet, NULL, "%s, in a frame to %s",
+        matrix_add(m, MATRIX_ADDRESSED, MATRIX_SILENCE, mac, sample[i].packet, MATRIX_PLAIN, "%s, in a frame to %s",
                    sample[i].name, who);
     arp_frame(m, &frame, mac, 1, &g->me, matrix_nobody, &g->host);
     matrix_add_frame(m, MATRIX_ADDRESSED, MATRIX_SILENCE, &frame, "ARP for the host, in a frame to %s", who);
     matrix_inner(m, &inner, true);
     matrix_add(m, MATRIX_ADDRESSED, MATRIX_SILENCE, mac,
-               (struct packet){.to = g->host, .protocol = 41, .body = &inner}, NULL,
+               (struct packet){.to = g->host, .protocol = 41, .body = &inner}, MATRIX_PLAIN,
                "protocol 41 to the host, in a frame to %s", who);
 }
 
@@ -319,7 +317,7 @@ void matrix_add_addressed(struct matrix *m)
         const uint8_t mac[6] = {1, 0x80, 0xc2, 0, 0, (uint8_t)group};
         for (size_t i = 0; i < count; i++) {
             if (sample[i].reserved)
-                matrix_add(m, MATRIX_RESERVED, MATRIX_SILENCE, mac, sample[i].packet, NULL,
+                matrix_add(m, MATRIX_RESERVED, MATRIX_SILENCE, mac, sample[i].packet, MATRIX_PLAIN,
                            "%s, in a frame to reserved group %02x", sample[i].name, group);
         }
     }
@@ -352,8 +350,8 @@ static void add_question(struct matrix *m, const char *name, uint16_t kind, uint
     piece_u16(&body, kind);
     piece_u16(&body, klass);
     piece_add(&body, mark, sizeof(mark));
-    matrix_add(m, MATRIX_NAMES, MATRIX_ANY, NULL,
-               (struct packet){.to = *of, .protocol = FRAME_UDP, .port = 53, .body = &body}, NULL,
+    matrix_add(m, MATRIX_NAMES, MATRIX_ANY, MATRIX_GATEWAY,
+               (struct packet){.to = *of, .protocol = FRAME_UDP, .port = 53, .body = &body}, MATRIX_PLAIN,
                "%s type %u class %u of %s", name, kind, klass, where);
 }
 

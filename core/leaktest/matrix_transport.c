@@ -13,29 +13,29 @@ static void add_syns(struct matrix *m)
     static const uint8_t timestamp[] = {8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 1};
     const struct ground *g = m->ground;
     for (size_t i = 0; i < COUNT(internet_ports); i++)
-        matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, TCP(.to = g->internet, .port = internet_ports[i]), NULL,
-                   "SYN to the Internet, port %u", internet_ports[i]);
-    matrix_add(m, MATRIX_TCP, MATRIX_SYN_ACK, NULL, TCP(.to = g->resolver, .port = 53), NULL,
+        matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, TCP(.to = g->internet, .port = internet_ports[i]),
+                   MATRIX_PLAIN, "SYN to the Internet, port %u", internet_ports[i]);
+    matrix_add(m, MATRIX_TCP, MATRIX_SYN_ACK, MATRIX_GATEWAY, TCP(.to = g->resolver, .port = 53), MATRIX_PLAIN,
                "SYN to any resolver, port 53");
     for (unsigned i = 0; i < 8; i++)
-        matrix_add(m, MATRIX_TCP, MATRIX_SYN_ACK, NULL,
+        matrix_add(m, MATRIX_TCP, MATRIX_SYN_ACK, MATRIX_GATEWAY,
                    TCP(.to = g->resolver, .port = 53, .tcp_options = timestamp, .tcp_options_n = sizeof(timestamp)),
-                   NULL, "SYN with a timestamp, flow %u", i);
+                   MATRIX_PLAIN, "SYN with a timestamp, flow %u", i);
     for (size_t i = 0; i < COUNT(host_ports); i++) {
         /* Tor's own ports may be open to workstations. */
         bool may = host_ports[i] == 9050 || host_ports[i] == 9150;
-        matrix_add(m, MATRIX_TCP, may ? MATRIX_ANY : MATRIX_RST, NULL,
-                   TCP(.to = g->network.addr, .port = host_ports[i]), NULL,
+        matrix_add(m, MATRIX_TCP, may ? MATRIX_ANY : MATRIX_RST, MATRIX_GATEWAY,
+                   TCP(.to = g->network.addr, .port = host_ports[i]), MATRIX_PLAIN,
                    "SYN to the gateway's inner address, port %u", host_ports[i]);
-        matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, TCP(.to = g->host, .port = host_ports[i]), NULL,
-                   "SYN to the host's outer address, port %u", host_ports[i]);
+        matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, TCP(.to = g->host, .port = host_ports[i]),
+                   MATRIX_PLAIN, "SYN to the host's outer address, port %u", host_ports[i]);
     }
-    matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, TCP(.to = g->router, .port = 80), NULL,
+    matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, TCP(.to = g->router, .port = 80), MATRIX_PLAIN,
                "SYN to the router behind the uplink");
     if (ipaddr_is_v4(&g->relay)) {
-        matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, TCP(.to = g->relay, .port = g->relay_port), NULL,
-                   "SYN to the relay's own port");
-        matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, TCP(.to = g->relay, .port = 80), NULL,
+        matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, TCP(.to = g->relay, .port = g->relay_port),
+                   MATRIX_PLAIN, "SYN to the relay's own port");
+        matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, TCP(.to = g->relay, .port = 80), MATRIX_PLAIN,
                    "SYN to the relay, port 80");
     }
 }
@@ -49,17 +49,19 @@ static void add_places(struct matrix *m)
                                       "192.0.0.8",       "10.255.255.255", "240.0.0.1"};
     const struct ground *g = m->ground;
     for (size_t i = 0; i < COUNT(silent); i++)
-        matrix_add(m, MATRIX_TCP, MATRIX_SILENCE, NULL, TCP(.to = frame_ip(silent[i]), .port = 80), NULL,
-                   "SYN to %s", silent[i]);
+        matrix_add(m, MATRIX_TCP, MATRIX_SILENCE, MATRIX_GATEWAY, TCP(.to = frame_ip(silent[i]), .port = 80),
+                   MATRIX_PLAIN, "SYN to %s", silent[i]);
     for (size_t i = 0; i < COUNT(others); i++)
-        matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, TCP(.to = frame_ip(others[i]), .port = 80), NULL, "SYN to %s",
-                   others[i]);
-    matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, TCP(.to = matrix_broadcast(g), .port = 80), NULL,
+        matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, TCP(.to = frame_ip(others[i]), .port = 80),
+                   MATRIX_PLAIN, "SYN to %s", others[i]);
+    matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, TCP(.to = matrix_broadcast(g), .port = 80), MATRIX_PLAIN,
                "SYN to the segment's last address");
-    matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, TCP(.to = g->virtual, .port = 80), NULL,
+    matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, TCP(.to = g->virtual, .port = 80), MATRIX_PLAIN,
                "SYN to a virtual address of no name");
-    matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, TCP(.to = g->neighbour, .port = 80), NULL, "SYN to a neighbour");
-    matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, TCP(.to = g->me, .port = 80), NULL, "SYN to itself");
+    matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, TCP(.to = g->neighbour, .port = 80), MATRIX_PLAIN,
+               "SYN to a neighbour");
+    matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, TCP(.to = g->me, .port = 80), MATRIX_PLAIN,
+               "SYN to itself");
 }
 
 static void add_flags(struct matrix *m)
@@ -76,30 +78,32 @@ static void add_flags(struct matrix *m)
     bool four = ipaddr_is_v4(&g->relay);
     for (size_t i = 0; i < COUNT(shapes); i++) {
         struct packet p = {.to = g->internet, .protocol = FRAME_TCP, .port = 80, .flags = shapes[i].flags};
-        matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, p, NULL, "%s to the Internet", shapes[i].name);
+        matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, p, MATRIX_PLAIN, "%s to the Internet",
+                   shapes[i].name);
         p.to = g->relay;
         p.port = g->relay_port;
         if (four)
-            matrix_add(m, MATRIX_TCP, MATRIX_ANY, NULL, p, NULL, "%s to the relay", shapes[i].name);
+            matrix_add(m, MATRIX_TCP, MATRIX_ANY, MATRIX_GATEWAY, p, MATRIX_PLAIN, "%s to the relay",
+                       shapes[i].name);
     }
     if (!four)
         return;
-    matrix_add(m, MATRIX_TCP, MATRIX_SILENCE, NULL,
+    matrix_add(m, MATRIX_TCP, MATRIX_SILENCE, MATRIX_GATEWAY,
                (struct packet){.from = g->host,
                                .to = g->relay,
                                .protocol = FRAME_TCP,
                                .source_port = g->tor_port,
                                .port = g->relay_port,
                                .flags = FRAME_RST},
-               NULL, "RST from Tor's own socket to its relay");
-    matrix_add(m, MATRIX_TCP, MATRIX_SILENCE, NULL,
+               MATRIX_PLAIN, "RST from Tor's own socket to its relay");
+    matrix_add(m, MATRIX_TCP, MATRIX_SILENCE, MATRIX_GATEWAY,
                (struct packet){.from = g->relay,
                                .to = g->host,
                                .protocol = FRAME_TCP,
                                .source_port = g->relay_port,
                                .port = g->tor_port,
                                .flags = FRAME_RST},
-               NULL, "RST from the relay to Tor's own socket");
+               MATRIX_PLAIN, "RST from the relay to Tor's own socket");
 }
 
 void matrix_add_tcp(struct matrix *m)
@@ -134,8 +138,8 @@ void matrix_add_udp(struct matrix *m)
                                 : ports[i] == 1900 ? "239.255.255.250"
                                                    : "224.0.0.1");
         for (size_t k = 0; k < COUNT(places); k++)
-            matrix_add(m, MATRIX_UDP, MATRIX_SILENCE, NULL, UDP(.to = places[k].to, .port = ports[i]), NULL,
-                       "port %u to %s", ports[i], places[k].name);
+            matrix_add(m, MATRIX_UDP, MATRIX_SILENCE, MATRIX_GATEWAY, UDP(.to = places[k].to, .port = ports[i]),
+                       MATRIX_PLAIN, "port %u to %s", ports[i], places[k].name);
     }
     struct piece body = {0}, token;
     static const uint8_t head[] = {1, 1, 6, 0}, end[] = {0x63, 0x82, 0x53, 0x63, 0x35, 1, 1, 0xff};
@@ -153,7 +157,7 @@ void matrix_add_udp(struct matrix *m)
     matrix_add(m, MATRIX_UDP, g->dhcp ? MATRIX_ANY : MATRIX_SILENCE, matrix_everybody,
                UDP(.from = frame_ip("0.0.0.0"), .to = frame_ip("255.255.255.255"), .source_port = 68, .port = 67,
                    .body = &body),
-               NULL, "DHCP discover");
+               MATRIX_PLAIN, "DHCP discover");
 }
 
 /* What is asked of a name server, with the mark as the first label of the name. */
@@ -200,22 +204,23 @@ void matrix_add_spoofed(struct matrix *m)
         struct piece question = {0};
         add_question(&question, m);
         const struct around asks = {.head = question.b, .head_n = question.n};
-        matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, NULL, TCP(.from = from, .to = g->internet, .port = 80), NULL,
-                   "SYN from %s", who);
-        matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, NULL,
-                   TCP(.from = from, .to = g->host, .port = MATRIX_HOST_PORT), NULL, "SYN to the host from %s",
+        matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, MATRIX_GATEWAY,
+                   TCP(.from = from, .to = g->internet, .port = 80), MATRIX_PLAIN, "SYN from %s", who);
+        matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, MATRIX_GATEWAY,
+                   TCP(.from = from, .to = g->host, .port = MATRIX_HOST_PORT), MATRIX_PLAIN,
+                   "SYN to the host from %s", who);
+        matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, MATRIX_GATEWAY,
+                   UDP(.from = from, .to = g->network.addr, .port = 53), &asks, "DNS query from %s", who);
+        matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, MATRIX_GATEWAY,
+                   (struct packet){.from = from, .to = g->network.addr, .protocol = FRAME_ICMP, .kind = 8},
+                   MATRIX_PLAIN, "echo to the gateway from %s", who);
+        matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, MATRIX_GATEWAY,
+                   UDP(.from = from, .to = g->internet, .port = 9), MATRIX_PLAIN, "UDP to the Internet from %s",
                    who);
-        matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, NULL, UDP(.from = from, .to = g->network.addr, .port = 53),
-                   &asks, "DNS query from %s", who);
-        matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, NULL,
-                   (struct packet){.from = from, .to = g->network.addr, .protocol = FRAME_ICMP, .kind = 8}, NULL,
-                   "echo to the gateway from %s", who);
-        matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, NULL, UDP(.from = from, .to = g->internet, .port = 9), NULL,
-                   "UDP to the Internet from %s", who);
     }
-    matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, NULL,
+    matrix_add(m, MATRIX_SPOOFED, MATRIX_SILENCE, MATRIX_GATEWAY,
                (struct packet){.from = g->neighbour, .to = g->network.addr, .protocol = FRAME_ICMP, .kind = 8},
-               NULL, "echo from another workstation's address");
+               MATRIX_PLAIN, "echo from another workstation's address");
 }
 
 /* As the last ones: a bridge that believes them sends what is for the gateway elsewhere, until the gateway speaks. */

@@ -361,27 +361,32 @@ int private_open(struct private_net *p, enum options_link link, bool blind, char
     return status;
 }
 
-uint64_t private_forwarded(void)
+/* The number that stands `words` words behind `prefix`, of all lines that begin so. */
+static uint64_t count_in(const char *path, const char *prefix, unsigned words)
 {
     char line[1024];
-    uint64_t total = 0;
-    unsigned long long n;
-    FILE *file = fopen("/proc/thread-self/net/snmp", "re");
+    uint64_t found = 0;
+    FILE *file = fopen(path, "re");
     while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        /* Forwarding DefaultTTL InReceives InHdrErrors InAddrErrors ForwDatagrams */
-        if (sscanf(line, "Ip: %*d %*d %*u %*u %*u %llu", &n) == 1)
-            total += n;
+        char *save = NULL;
+        if (strncmp(line, prefix, strlen(prefix)) != 0)
+            continue;
+        const char *word = strtok_r(line + strlen(prefix), " \t\n", &save);
+        for (unsigned i = 0; i < words && word != NULL; i++)
+            word = strtok_r(NULL, " \t\n", &save);
+        if (word != NULL)
+            found += strtoull(word, NULL, 10); /* a line of names counts for nothing */
     }
     if (file != NULL)
         fclose(file);
-    file = fopen("/proc/thread-self/net/snmp6", "re");
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "Ip6OutForwDatagrams %llu", &n) == 1)
-            total += n;
-    }
-    if (file != NULL)
-        fclose(file);
-    return total;
+    return found;
+}
+
+uint64_t private_forwarded(void)
+{
+    /* Forwarding DefaultTTL InReceives InHdrErrors InAddrErrors ForwDatagrams */
+    return count_in("/proc/thread-self/net/snmp", "Ip:", 5) +
+           count_in("/proc/thread-self/net/snmp6", "Ip6OutForwDatagrams", 0);
 }
 
 static void end_child(pid_t *pid, int signal, int wait_ms)

@@ -46,17 +46,18 @@ pid_t tor_listener(const char *socks)
     return found != 0 ? found : -ESRCH; /* 0: in a process namespace that cannot be seen from here */
 }
 
-/* Append the descendants of those from `first` on. */
+/* Append the descendants of those that are there. The new count. */
 static unsigned add_descendants(pid_t pids[PROCESSES], unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        char path[64];
+        char path[64], line[1024], *save = NULL;
         snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pids[i], (int)pids[i]);
         FILE *file = fopen(path, "re");
         if (file == NULL)
             continue;
-        for (int pid; count < PROCESSES && fscanf(file, "%d", &pid) == 1;)
-            pids[count++] = (pid_t)pid;
+        const char *word = fgets(line, sizeof(line), file) != NULL ? strtok_r(line, " \n", &save) : NULL;
+        for (; word != NULL && count < PROCESSES; word = strtok_r(NULL, " \n", &save))
+            pids[count++] = (pid_t)strtol(word, NULL, 10);
         fclose(file);
     }
     return count;
@@ -124,6 +125,22 @@ static bool is_loopback(const struct ipaddr *a)
     return (ipaddr_is_v4(a) && a->b[12] == 127) || ipaddr_equal(a, &one);
 }
 
+/* A line of /proc/net/tcp: number, both ends, state, queues, timer, retransmissions, user, timeout, inode. */
+static bool parse_line(char *line, const struct inodes *inodes, struct tor_connection *c)
+{
+    const char *words[10];
+    char *save = NULL;
+    for (unsigned i = 0; i < 10; i++) {
+        words[i] = strtok_r(i == 0 ? line : NULL, " \n", &save);
+        if (words[i] == NULL)
+            return false;
+    }
+    unsigned long state = strtoul(words[3], NULL, 16);
+    return (state == STATE_ESTABLISHED || state == STATE_SYN_SENT) && has(inodes, strtoul(words[9], NULL, 10)) &&
+           parse_end(words[1], &c->here, &c->here_port) && parse_end(words[2], &c->there, &c->there_port) &&
+           !is_loopback(&c->there);
+}
+
 static int read_table(pid_t pid, const char *name, const struct inodes *inodes, struct tor_connections *out)
 {
     char path[40], line[512];
@@ -132,16 +149,8 @@ static int read_table(pid_t pid, const char *name, const struct inodes *inodes, 
     if (file == NULL)
         return errno == ENOENT ? 0 : -errno; /* a kernel without IPv6 */
     while (fgets(line, sizeof(line), file) != NULL) {
-        char here[40], there[40];
-        unsigned state;
-        unsigned long inode;
         struct tor_connection c;
-        if (sscanf(line, " %*s %39s %39s %x %*s %*s %*s %*s %*s %lu", here, there, &state, &inode) != 4 ||
-            (state != STATE_ESTABLISHED && state != STATE_SYN_SENT) || !has(inodes, inode) ||
-            !parse_end(here, &c.here, &c.here_port) || !parse_end(there, &c.there, &c.there_port) ||
-            is_loopback(&c.there))
-            continue;
-        if (out->count < TOR_CONNECTIONS)
+        if (out->count < TOR_CONNECTIONS && parse_line(line, inodes, &c))
             out->each[out->count++] = c;
     }
     fclose(file);

@@ -120,7 +120,6 @@ static int ask(const char *interface, unsigned long what, struct ifreq *request)
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    memset(request, 0, sizeof(*request));
     snprintf(request->ifr_name, sizeof(request->ifr_name), "%s", interface);
     int status = ioctl(fd, what, request) == 0 ? 0 : -errno;
     close(fd);
@@ -129,7 +128,7 @@ static int ask(const char *interface, unsigned long what, struct ifreq *request)
 
 int wire_mac(const char *interface, uint8_t mac[6])
 {
-    struct ifreq request;
+    struct ifreq request = {0};
     int status = ask(interface, SIOCGIFHWADDR, &request);
     if (status == 0)
         memcpy(mac, request.ifr_hwaddr.sa_data, 6);
@@ -138,7 +137,7 @@ int wire_mac(const char *interface, uint8_t mac[6])
 
 int wire_mtu(const char *interface, uint32_t *mtu)
 {
-    struct ifreq request;
+    struct ifreq request = {0};
     int status = ask(interface, SIOCGIFMTU, &request);
     if (status == 0)
         *mtu = (uint32_t)request.ifr_mtu;
