@@ -20,6 +20,7 @@
 #define QUIET_MS 60000u /* without a request */
 #define STUCK_MS 10000u /* without a byte read by the client, or an answer of the gateway */
 #define CIRCUITS_AT_ONCE 24u
+#define OWED_MAX 64u /* answers that may be given up at once: no more is asked then */
 
 static void client_go_on(struct console_client *c);
 
@@ -200,7 +201,7 @@ static void client_ask(struct console_client *c)
 {
     struct console *console = c->console;
     struct view_ask ask = {.kind = view_of(c->request.verb), .ticket = console->ticket + 1, .cursor = c->cursor};
-    if (console->ops.ask(console->ops.ctx, &ask) != 0) {
+    if (console->owed == OWED_MAX || console->ops.ask(console->ops.ctx, &ask) != 0) {
         client_refuse(c, "the gateway does not read its messages", CONSOLE_ENDING);
         return;
     }
@@ -208,6 +209,7 @@ static void client_ask(struct console_client *c)
     console->ticket = ask.ticket;
     console->asked_kind = ask.kind;
     console->asked_cursor = ask.cursor;
+    console->asked_due = uv_now(console->loop) + STUCK_MS;
     console->asker = c;
     c->state = CONSOLE_ASKED;
 }
@@ -239,6 +241,11 @@ static void ask_next(struct console *console)
 
 int console_take_view(struct console *console, const struct view *view)
 {
+    if (console->owed > 0 && console->ticket - view->ticket < OWED_MAX &&
+        (!console->asked || view->ticket != console->ticket)) {
+        console->owed--; /* too late */
+        return 0;
+    }
     if (!console->asked || view->ticket != console->ticket || view->kind != console->asked_kind ||
         (view->next != 0 && view->next <= console->asked_cursor))
         return -EPROTO;
@@ -398,9 +405,14 @@ static void on_sweep(uv_timer_t *timer)
         }
         busy += c->state != CONSOLE_FREE;
     }
+    if (console->asked && now >= console->asked_due) {
+        console->asked = false;
+        console->owed++;
+        ask_next(console);
+    }
     if (console->deaf)
         listen_again(console);
-    if (busy == 0)
+    if (busy == 0 && !console->asked)
         uv_timer_stop(timer);
 }
 

@@ -67,6 +67,8 @@ struct console {
     uint32_t ticket;     /* ... to this question */
     uint32_t asked_kind; /* enum view_kind */
     uint32_t asked_cursor;
+    uint64_t asked_due;           /* ms, uv_now(): nothing is awaited any more then */
+    unsigned owed;                /* answers that were given up, and may still come */
     struct console_client *asker; /* NULL: it is gone */
     uint32_t turn;                /* the client that is looked at first for the next question */
     struct console_client clients[CONSOLE_CLIENTS_MAX];

@@ -182,6 +182,33 @@ static void an_answer_to_somebody_who_left_is_dropped_and_the_next_one_asks(void
     close(second);
 }
 
+static void an_answer_that_comes_too_late_is_dropped_once(void **state)
+{
+    (void)state;
+    int first = client("show flows\n");
+    const struct view_ask before = asked;
+    loop.time += 11000; /* nobody wants to wait for it */
+    console.sweep.timer_cb(&console.sweep);
+    assert_int_equal(lines_of(first), 1);
+    assert_non_null(strstr(answer, "the gateway does not answer"));
+    close(first);
+    turn();
+    int second = client("show flows\n");
+    assert_int_equal(asks, 2);
+    const struct view_ask after = asked;
+    asked = before;
+    prepare(VIEW_FLOWS, 1, 0);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    assert_int_equal(lines_of(second), 0);
+    assert_int_equal(console_take_view(&console, &view), -EPROTO);
+    asked = after;
+    prepare(VIEW_FLOWS, 1, 0);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(lines_of(second), 2);
+    close(second);
+}
+
 static void nothing_that_a_workstation_chose_reaches_a_terminal_as_it_is(void **state)
 {
     (void)state;
@@ -334,6 +361,7 @@ int main(void)
         TEST(a_list_comes_in_pieces_and_each_is_asked_for_when_the_last_was_read),
         TEST(an_answer_that_nobody_asked_for_is_refused),
         TEST(an_answer_to_somebody_who_left_is_dropped_and_the_next_one_asks),
+        TEST(an_answer_that_comes_too_late_is_dropped_once),
         TEST(nothing_that_a_workstation_chose_reaches_a_terminal_as_it_is),
         cmocka_unit_test(a_view_with_numbers_out_of_range_is_not_valid),
         cmocka_unit_test(the_largest_numbers_fit_the_metrics),
