@@ -223,7 +223,8 @@ static void no_flow(struct tcp_engine *e, const struct tcp_in *in, const struct 
         drop_count(&e->drops, DROP_TCP_STRAY_RST);
         return;
     }
-    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN) {
+    /* Nothing listens at port 0, and nobody calls from there: refused like any closed port, as kernels do. */
+    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN && s->src_port != 0 && s->dst_port != 0) {
         handshake_listen(e, in, s);
         return;
     }
@@ -235,7 +236,7 @@ void input_segment(struct tcp_engine *e, const struct tcp_in *in)
 {
     struct segment s;
 
-    if (segment_parse(in->seg, &s) < 0 || s.src_port == 0 || s.dst_port == 0 || in->host >= e->cfg.max_hosts) {
+    if (segment_parse(in->seg, &s) < 0 || in->host >= e->cfg.max_hosts) {
         drop_count(&e->drops, DROP_TCP_BAD);
         return;
     }
