@@ -279,16 +279,16 @@ void tcp_packet_too_big(struct tcp_engine *e, const struct tcp_tuple *tuple, uin
     bool v4 = ipaddr_is_v4(&tuple->src);
     if (f == NULL || f->state < FLOW_ESTABLISHED || f->state == FLOW_TIME_WAIT)
         return;
-    /* Only about a segment that is on its way, and only down to what every link must carry. It counts when the
-     * segment is really not acknowledged: at the next timeout (RFC 5927 7.2). */
+    /* Only about a segment that is on its way, and only down to what every link must carry (RFC 5927 4.1, 7.2). */
     if (seq_lt(seq, f->snd_una) || seq_ge(seq, f->snd_nxt))
         return;
     mtu = u32_max(mtu, v4 ? 552 : 1280);
     uint32_t mss = mtu - (v4 ? 40u : 60u) - ((f->flags & FLOW_TS) ? TCP_OPTION_TS_SIZE : 0);
     if (mss >= f->snd_mss)
         return;
-    f->flags |= FLOW_ICMP_MTU;
-    f->pmtu_mss = (uint16_t)mss;
+    f->snd_mss = (uint16_t)mss;
+    if (f->snd_nxt - f->snd_una > mss)
+        recovery_too_large(e, f);
 }
 
 size_t tcp_engine_settle(struct tcp_engine *e, void **start)

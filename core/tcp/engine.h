@@ -194,7 +194,8 @@ struct tcp_engine *tcp_engine_init(void *memory, const struct tcp_config *config
 void tcp_input(struct tcp_engine *engine, const struct tcp_in *in, uint64_t now);
 
 /* ICMP "packet too big" or "fragmentation needed" about a segment of ours: `seq` is what it quotes, `mtu` what it
- * says (RFC 1191, 8201; believed only as RFC 5927 7.2 allows). `tuple` as the flow has it. */
+ * says (RFC 1191, 8201). Believed if it quotes what is in flight (RFC 5927 4.1) and asks for less than is sent: then what is
+ * in flight is sent again at once, in smaller segments. `tuple` as the flow has it. */
 void tcp_packet_too_big(struct tcp_engine *engine, const struct tcp_tuple *tuple, uint32_t seq, uint32_t mtu,
                         uint64_t now);
 

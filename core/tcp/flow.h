@@ -76,7 +76,7 @@ enum flow_flag {
     FLOW_PERSIST = 1 << 15,     /* the timer runs for a zero window, not for loss */
     FLOW_PROBED = 1 << 16,      /* a tail loss probe was sent and nothing was heard since */
     FLOW_WAIT_ROOM = 1 << 17,   /* the last write was short: tcp_upstream_writable() will come */
-    FLOW_ICMP_MTU = 1 << 18,    /* pmtu_mss holds: a "packet too big" waits for confirmation (RFC 5927 7.2) */
+    FLOW_UNREACHED = 1 << 18,   /* with FLOW_ACTIVE: ICMP said, not for good, that it cannot be reached */
     FLOW_TLP_ARMED = 1 << 19,   /* the timer that is armed is a probe timeout, not the RTO */
     FLOW_PENDING = 1 << 20,     /* counted as connecting, against the quotas */
     FLOW_RCV_FIN = 1 << 21,     /* rcv_fin holds: the workstation's FIN came ahead of data that is missing */
@@ -90,8 +90,6 @@ enum flow_flag {
     FLOW_UP_RESET = 1 << 28, /* read() said that the stream was reset: an RST follows the queue */
     FLOW_ACTIVE = 1 << 29,   /* we opened it, and opened() is owed */
     FLOW_STARVED = 1 << 30,  /* it waits for a chunk, in its workstation's list, with nothing in its queue */
-
-    FLOW_UNREACHED = FLOW_ICMP_MTU, /* with FLOW_ACTIVE: ICMP said, not for good, that it cannot be reached */
 };
 
 #define FLOW_BOARD_MAX 0x7fffu    /* largest number of a board that fits */
@@ -119,7 +117,6 @@ struct flow {
     uint16_t host;          /* workstation number */
     uint16_t rcv_mss;       /* largest segment seen, for the delayed ACK */
     uint16_t snd_mss;       /* payload of a full segment, options with timestamps taken off */
-    uint16_t pmtu_mss;      /* FLOW_ICMP_MTU: the smaller segment that an ICMP message asked for */
 
     /* Receiving. */
     uint32_t rcv_nxt;      /* next byte expected */

@@ -341,6 +341,8 @@ void recovery_acked(struct tcp_engine *e, struct flow *f, uint32_t delivered, bo
 void recovery_timeout(struct tcp_engine *e, struct flow *f);
 /* A timeout: everything in flight is lost. */
 void recovery_all_lost(struct tcp_engine *e, struct flow *f);
+/* Segments became smaller and what is in flight does not fit: send it again, which is no sign of congestion. */
+void recovery_too_large(struct tcp_engine *e, struct flow *f);
 /* snd_una moved on to `s->ack`, from `from`. */
 void recovery_advanced(struct tcp_engine *e, struct flow *f, const struct segment *s, uint32_t from);
 /* After each valid ACK while the answer to a probe that was a retransmission is awaited. `duplicate`: it said that both

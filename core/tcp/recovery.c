@@ -248,6 +248,29 @@ void recovery_all_lost(struct tcp_engine *e, struct flow *f)
     f->rexmit_nxt = f->snd_una;
 }
 
+void recovery_too_large(struct tcp_engine *e, struct flow *f)
+{
+    /* RFC 1191 6.4: the router dropped them for their size, and said so. The congestion window stays as it is, what was
+     * thought of losses before is void, and there is nothing to undo. */
+    struct board *b = board_take(e, f);
+    if (b != NULL) {
+        b->frto = FRTO_NONE;
+        b->undo_cwnd = 0;
+        b->resent_count = 0;
+    }
+    if (f->flags & FLOW_RECOVERY)
+        f->cwnd = f->ssthresh;
+    f->cwnd = u32_max(f->cwnd, f->snd_mss);
+    f->dup_acks = 0;
+    f->flags &= ~(uint32_t)(FLOW_RECOVERY | FLOW_PROBED | FLOW_PROBE_AGAIN);
+    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED);
+    f->flags |= FLOW_LOSS;
+    f->recover = f->snd_nxt;
+    f->lost_edge = f->snd_nxt;
+    f->rexmit_nxt = f->snd_una;
+    flow_list(e, f);
+}
+
 void recovery_sent(struct tcp_engine *e, struct flow *f, uint32_t bytes)
 {
     struct board *b = board_of(e, f);

@@ -422,11 +422,6 @@ void send_timeout(struct tcp_engine *e, struct flow *f)
         return;
     }
     e->counters.timeouts++;
-    if (f->flags & FLOW_ICMP_MTU) {
-        f->flags &= ~(uint32_t)FLOW_ICMP_MTU;
-        if (f->pmtu_mss < f->snd_mss)
-            f->snd_mss = f->pmtu_mss;
-    }
     recovery_all_lost(e, f);
     f->retries = (f->retries + 1u) & 15u;
     back_off(f);

@@ -69,7 +69,7 @@ static inline uint32_t step_advance(struct tcp_engine *e, struct flow *f, uint32
     f->rexmit_nxt = seq_max(f->rexmit_nxt, ack);
     f->lost_edge = seq_max(f->lost_edge, ack);
     f->retries = 0;
-    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED | FLOW_ICMP_MTU);
+    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED);
     return data;
 }
 
