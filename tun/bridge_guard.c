@@ -107,7 +107,7 @@ static int build_wall(struct bridge_guard *guard, char *why)
     if (status != 0)
         return refuse(why, status, "workstation.bridge: have %s pass on the reserved groups: %s", guard->name,
                       strerror(-status));
-    status = bridge_wall_build(&guard->wall, guard->name);
+    status = bridge_wall_build(&guard->wall, guard->name, &guard->wall_stays);
     return status == 0 ? 0
                        : refuse(why, status,
                                 "workstation.bridge: drop what %s hands to this host: %s; it takes a kernel with "

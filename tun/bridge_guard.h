@@ -7,6 +7,7 @@
 #define CLOISTER_TUN_BRIDGE_GUARD_H
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tun/netlink.h"
@@ -20,6 +21,7 @@ struct bridge_guard {
     struct netlink questions;
     struct netlink news;
     struct netlink wall;                /* owns it (bridge_wall.h) */
+    bool wall_stays;                    /* also when that socket is closed: Linux 6.9 */
     int setting[BRIDGE_GUARD_SETTINGS]; /* descriptors; -1: there is no such file, and none is needed */
 };
 

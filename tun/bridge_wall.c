@@ -114,7 +114,7 @@ static int ask(struct netlink *wall, const char *bridge, bool build, uint32_t fl
     return status != 0 ? status : read_acks(wall, last);
 }
 
-int bridge_wall_build(struct netlink *wall, const char *bridge)
+int bridge_wall_build(struct netlink *wall, const char *bridge, bool *stays)
 {
     *wall = (struct netlink){.socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)};
     if (wall->socket == NULL)
@@ -127,6 +127,7 @@ int bridge_wall_build(struct netlink *wall, const char *bridge)
     }
     if (status == 0)
         status = ask(wall, bridge, true, TABLE_F_OWNER | TABLE_F_PERSIST);
+    *stays = status == 0;
     if (status == -EOPNOTSUPP || status == -EINVAL)
         status = ask(wall, bridge, true, TABLE_F_OWNER);
     if (status != 0)

@@ -6,13 +6,15 @@
 #ifndef CLOISTER_TUN_BRIDGE_WALL_H
 #define CLOISTER_TUN_BRIDGE_WALL_H
 
+#include <stdbool.h>
+
 #include "tun/netlink.h"
 
 /* Build it for the bridge of this name. It is owned by the socket that is left in `wall`: nobody else can take it down,
  * no reload of a firewall either. It stands until bridge_wall_close(), on kernels from 6.9 on until somebody deletes it
- * then. Needs CAP_NET_ADMIN. 0, or negative errno: the kernel lacks nf_tables or its netdev family, or there is no such
- * device. */
-int bridge_wall_build(struct netlink *wall, const char *bridge);
+ * then. *stays says which. Needs CAP_NET_ADMIN. 0, or negative errno: the kernel lacks nf_tables or its netdev family, or there
+ * is no such device. */
+int bridge_wall_build(struct netlink *wall, const char *bridge, bool *stays);
 
 /* Let frames to the reserved groups 01:80:c2:00:00:0X go from port to port as all others, for the kernel would hand them
  * up at the port that they came in by, where there is no wall: at this bridge, for those of them for which a bridge can

@@ -11,13 +11,14 @@
 
 #include "tun/netlink.h"
 
-static int start(struct netlink_request *request, const char *name)
+/* False: there is no such interface. */
+static bool start(struct netlink_request *request, const char *name)
 {
     unsigned index = if_nametoindex(name);
     if (index == 0)
-        return errno != 0 ? -errno : -ENODEV;
+        return false;
     netlink_begin(request, (int)index);
-    return 0;
+    return true;
 }
 
 /* Ask the kernel of the namespace that we are in now. */
@@ -35,9 +36,8 @@ static int ask(struct netlink_request *request)
 static int set_mtu(const char *name, uint32_t mtu)
 {
     struct netlink_request request;
-    int err = start(&request, name);
-    if (err != 0)
-        return err;
+    if (!start(&request, name))
+        return -ENODEV;
     mnl_attr_put_u32(request.header, IFLA_MTU, mtu);
     return ask(&request);
 }
@@ -45,9 +45,8 @@ static int set_mtu(const char *name, uint32_t mtu)
 static int set_queue(const char *name, uint32_t frames)
 {
     struct netlink_request request;
-    int err = start(&request, name);
-    if (err != 0)
-        return err;
+    if (!start(&request, name))
+        return -ENODEV;
     mnl_attr_put_u32(request.header, IFLA_TXQLEN, frames);
     return ask(&request);
 }
@@ -55,15 +54,14 @@ static int set_queue(const char *name, uint32_t frames)
 static int set_no_ipv6_address(const char *name)
 {
     struct netlink_request request;
-    int err = start(&request, name);
-    if (err != 0)
-        return err;
+    if (!start(&request, name))
+        return -ENODEV;
     struct nlattr *families = mnl_attr_nest_start(request.header, IFLA_AF_SPEC);
     struct nlattr *inet6 = mnl_attr_nest_start(request.header, AF_INET6);
     mnl_attr_put_u8(request.header, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
     mnl_attr_nest_end(request.header, inet6);
     mnl_attr_nest_end(request.header, families);
-    err = ask(&request);
+    int err = ask(&request);
     /* A kernel without IPv6, or with IPv6 off for this interface, has no address to make. */
     return err == -EAFNOSUPPORT || err == -EOPNOTSUPP ? 0 : err;
 }
@@ -74,9 +72,8 @@ static int join(const char *name, const char *bridge)
     unsigned index = if_nametoindex(bridge);
     if (index == 0)
         return -errno;
-    int err = start(&request, name);
-    if (err != 0)
-        return err;
+    if (!start(&request, name))
+        return -ENODEV;
     mnl_attr_put_u32(request.header, IFLA_MASTER, index);
     return ask(&request);
 }
@@ -129,9 +126,8 @@ int link_pin_station(const char *port, const uint8_t mac[6])
 int link_set_up(const char *name, bool up)
 {
     struct netlink_request request;
-    int err = start(&request, name);
-    if (err != 0)
-        return err;
+    if (!start(&request, name))
+        return -ENODEV;
     request.info->ifi_flags = up ? IFF_UP : 0;
     request.info->ifi_change = IFF_UP;
     return ask(&request);

@@ -266,6 +266,12 @@ static int guard_bridge(struct work *w)
         status = bridge_guard_check(&setup->guard, why);
     if (status != 0)
         snprintf(w->reason, SETUP_REASON_MAX, "%s", why);
+    else if (!setup->guard.wall_stays)
+        log_event(
+            LOG_LEVEL_WARN, "wall", LOG_S("bridge", w->config->bridge),
+            LOG_S("note",
+                  "before Linux 6.9 it falls with this process: after a crash the bridge's settings alone keep "
+                  "workstations from this host until the next start"));
     return status;
 }
 

@@ -20,12 +20,12 @@ static ssize_t read_file(pid_t pid, const char *name, char out[LINE_MAX_BYTES])
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    ssize_t n = read(fd, out, LINE_MAX_BYTES - 1), status = n < 0 ? -errno : n;
-    close(fd);
-    out[status > 0 ? status : 0] = '\0';
-    return status;
+    ssize_t n = fd < 0 ? -1 : read(fd, out, LINE_MAX_BYTES - 1);
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    out[n > 0 ? n : 0] = '\0';
+    return n >= 0 ? n : error > 0 ? -error : -EIO;
 }
 
 /* The configuration file in the words of a command line `cloister run --config FILE`; NULL: it is another. */
@@ -83,7 +83,7 @@ static void find_children(struct running *r)
 /* Is this process such a supervisor? */
 static bool look(struct running *r, pid_t pid, const char *wanted)
 {
-    char line[LINE_MAX_BYTES];
+    char line[LINE_MAX_BYTES] = "";
     ssize_t n = read_file(pid, "cmdline", line);
     const char *config = n > 0 ? config_of(line, (size_t)n) : NULL;
     if (config == NULL || !is_here(pid))
