@@ -105,6 +105,7 @@ class Gateway:
             "workstation": {"device": DEVICE, "address": f"{plan.GATEWAY}/{plan.WORKSTATION_PREFIX}"},
             "tor": {"mode": "embedded", "data": f"{self.home}/data", "torrc": f"{self.home}/torrc"},
             "log": {"level": "info"},
+            "process": {"control": "none"},  # the usual one is for a gateway that somebody uses
         }
         if settings.get("tor", {}).get("mode") == "external":
             sections["tor"] = {}

@@ -94,7 +94,9 @@ class Gateway:
         socket_path.unlink(missing_ok=True)
         self.server = socks_server.Server(str(socket_path))
         config = directory / "cloister.conf"
-        config.write_text(f"[workstation]\naddress = {GATEWAY}/18\n[tor]\nmode = external\n"
+        # The usual control socket is for a gateway that somebody uses.
+        control = "" if "\ncontrol =" in extra else "[process]\ncontrol = none\n"
+        config.write_text(f"{control}[workstation]\naddress = {GATEWAY}/18\n[tor]\nmode = external\n"
                           f"socks = unix:{socket_path}\n{extra}")
         self.log_path = directory / "log"
         with open(self.log_path, "w", encoding="ascii") as log:
