@@ -4,6 +4,8 @@
 import os
 import re
 import shutil
+import socket
+import struct
 import subprocess
 
 from lab import net, proc
@@ -64,3 +66,20 @@ class Client:
                 return re.search(r"Bootstrapped 100%", file.read())
         except OSError:
             return False
+
+
+def socks_connect(path, host, port, user, seconds=30):
+    """A SOCKS5 connection over a pathname socket; (socket, reply code)."""
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    peer.settimeout(seconds)
+    peer.connect(path)
+    # Step by step: Tor forgets to answer the greeting if the next message has come with it.
+    peer.sendall(b"\5\1\2")
+    assert peer.recv(2) == b"\5\2"
+    peer.sendall(b"\1" + bytes([len(user)]) + user.encode() + b"\1x")
+    assert peer.recv(2) == b"\1\0"
+    name = host.encode()
+    peer.sendall(b"\5\1\0\3" + bytes([len(name)]) + name + struct.pack("!H", port))
+    head = peer.recv(4, socket.MSG_WAITALL)
+    peer.recv({1: 6, 4: 18}[head[3]], socket.MSG_WAITALL)
+    return peer, head[1]

@@ -18,9 +18,11 @@ import time
 
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from lab import net, plan, proc, tornet  # noqa: E402
+from lab import client, net, plan, proc, tornet  # noqa: E402
+from lab.lab import Lab  # noqa: E402
 
 _BOOTSTRAP_LIMIT_S = 60
+_STREAMS_IN_A_ROW = 12
 
 
 class _Stop(Exception):
@@ -68,6 +70,27 @@ class Keeper:
             "pids": {name: process.pid for name, process in self.processes.items()},
             "bootstrap_seconds": round(time.monotonic() - began, 1),
         })
+        tries = self._wait_streams()
+        if tries > _STREAMS_IN_A_ROW:
+            print(f"{tries} streams until {_STREAMS_IN_A_ROW} in a row were carried", file=sys.stderr, flush=True)
+
+    def _wait_streams(self):
+        """Exits that everybody lists may still refuse a stream or two. A stock client must get a dozen through, by name
+        and each on a circuit of its own, before the network counts as up."""
+        began, good, tries = time.monotonic(), 0, 0
+        with client.Client(Lab(self.state), "probe") as probe:
+            while good < _STREAMS_IN_A_ROW:
+                self._check()
+                tries += 1
+                try:
+                    peer, reply = client.socks_connect(probe.socks, f"www.{plan.ZONE}", plan.ECHO, f"probe{tries}", 10)
+                    peer.close()
+                except OSError as error:
+                    reply = error
+                good = good + 1 if reply == 0 else 0
+                if time.monotonic() - began > _BOOTSTRAP_LIMIT_S:
+                    raise proc.ProcessError(f"the private Tor network refuses streams, the last with {reply}")
+        return tries
 
     def _usable(self, network):
         self._check()

@@ -22,23 +22,6 @@ from lab.lab import Lab  # noqa: E402
 SKIPPED = 77
 
 
-def socks_connect(path, host, port, user, seconds=30):
-    """A SOCKS5 connection over a pathname socket; (socket, reply code)."""
-    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    peer.settimeout(seconds)
-    peer.connect(path)
-    # Step by step: Tor forgets to answer the greeting if the next message has come with it.
-    peer.sendall(b"\5\1\2")
-    assert peer.recv(2) == b"\5\2"
-    peer.sendall(b"\1" + bytes([len(user)]) + user.encode() + b"\1x")
-    assert peer.recv(2) == b"\1\0"
-    name = host.encode()
-    peer.sendall(b"\5\1\0\3" + bytes([len(name)]) + name + struct.pack("!H", port))
-    head = peer.recv(4, socket.MSG_WAITALL)
-    peer.recv({1: 6, 4: 18}[head[3]], socket.MSG_WAITALL)
-    return peer, head[1]
-
-
 def read_all(peer):
     data = b""
     while chunk := peer.recv(1 << 16):
@@ -84,12 +67,12 @@ class LabTest(unittest.TestCase):
     def test_what_cannot_be_reached_is_refused_with_its_reason(self):
         for host, port, code in ((plan.WEB, plan.CLOSED, 1), (f"none.{plan.ZONE}", 80, 4),
                                  (f"slow.{plan.ZONE}", 80, 0)):
-            peer, reply = socks_connect(self.client.socks, host, port, "refused")
+            peer, reply = client.socks_connect(self.client.socks, host, port, "refused")
             peer.close()
             self.assertEqual(reply, code, host)
 
     def test_the_slow_server_answers_after_a_request_line(self):
-        peer, reply = socks_connect(self.client.socks, plan.WEB, plan.SLOW, "slow")
+        peer, reply = client.socks_connect(self.client.socks, plan.WEB, plan.SLOW, "slow")
         self.assertEqual(reply, 0)
         peer.sendall(b"please\n")
         began = time.monotonic()
@@ -98,17 +81,17 @@ class LabTest(unittest.TestCase):
         peer.close()
 
     def test_a_server_that_closes_first_still_listens(self):
-        peer, _ = socks_connect(self.client.socks, plan.WEB, plan.FIRST_CLOSER, "first")
+        peer, _ = client.socks_connect(self.client.socks, plan.WEB, plan.FIRST_CLOSER, "first")
         self.assertTrue(read_all(peer).startswith(b"the server"))
         peer.close()
 
     def test_the_echo_server_echoes_and_the_resetter_resets(self):
-        peer, _ = socks_connect(self.client.socks, f"www.{plan.ZONE}", plan.ECHO, "echo")
+        peer, _ = client.socks_connect(self.client.socks, f"www.{plan.ZONE}", plan.ECHO, "echo")
         peer.sendall(b"hello")
         self.assertEqual(peer.recv(100), b"hello")
         peer.close()
         with control.Watch(self.client.control) as watch:
-            peer, _ = socks_connect(self.client.socks, plan.WEB, plan.RESETTER, "reset")
+            peer, _ = client.socks_connect(self.client.socks, plan.WEB, plan.RESETTER, "reset")
             read_all(peer)
             peer.close()
             stream, = watch.wait_flows(1, plan.RESETTER)
