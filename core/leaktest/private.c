@@ -244,6 +244,30 @@ static int write_files(struct private_net *p)
     return fclose(file) == 0 ? 0 : -errno;
 }
 
+/* The gateway ends with this process, also when that is killed. It changes its user, and the kernel forgets then whom it
+ * was to follow; so somebody waits for the end of a pipe. */
+static int watch_over(struct private_net *p)
+{
+    int ends[2];
+    uint8_t byte;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -errno;
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[1]);
+        setsid();
+        while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
+            continue;
+        kill(p->gateway, SIGTERM);
+        _exit(0);
+    }
+    close(ends[0]);
+    if (pid < 0)
+        return -errno;
+    p->watcher = pid;
+    return 0; /* the other end stays open as long as this process lives */
+}
+
 static int start_gateway(struct private_net *p)
 {
     pid_t parent = getpid();
@@ -253,8 +277,8 @@ static int start_gateway(struct private_net *p)
         return -errno;
     }
     if (p->gateway > 0)
-        return 0;
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+        return watch_over(p);
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* until it changes its user */
     int log = open(p->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (getppid() != parent || log < 0 || dup2(log, STDERR_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0)
         _exit(127);
@@ -408,6 +432,7 @@ static void end_child(pid_t *pid, int signal, int wait_ms)
 
 void private_close(struct private_net *p)
 {
+    end_child(&p->watcher, SIGKILL, END_MS); /* first: it must not take another's process for the gateway */
     end_child(&p->gateway, SIGTERM, END_MS);
     end_child(&p->tor, SIGKILL, END_MS);
     end_child(&p->relay, SIGKILL, END_MS);

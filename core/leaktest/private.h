@@ -31,10 +31,10 @@
 struct private_net {
     enum options_link link;
     bool blind;
-    int far, ws;               /* network namespaces */
-    int doors[ATTACK_DOORS];   /* the host's open ports */
-    pid_t relay, tor, gateway; /* 0: not started */
-    char directory[72];        /* of what follows; empty: not made */
+    int far, ws;                        /* network namespaces */
+    int doors[ATTACK_DOORS];            /* the host's open ports */
+    pid_t relay, tor, gateway, watcher; /* 0: not started */
+    char directory[72];                 /* of what follows; empty: not made */
     char config[96], socks[96], log[96];
     const char *via; /* the workstation's interface, in `ws` */
 };
