@@ -62,8 +62,8 @@ static void put_chain(struct nlmsghdr *header, const char *table, const char *br
     mnl_attr_nest_end(header, hook);
 }
 
-/* Read one answer after the other until that of request `last`. */
-static int read_acks(struct netlink *wall, uint32_t last)
+/* Read one answer after the other until that of request `last`. Those before `first` are of an earlier batch. */
+static int read_acks(struct netlink *wall, uint32_t first, uint32_t last)
 {
     char buffer[4096];
     for (;;) {
@@ -74,7 +74,8 @@ static int read_acks(struct netlink *wall, uint32_t last)
         for (struct nlmsghdr *at = (struct nlmsghdr *)(void *)buffer; mnl_nlmsg_ok(at, left);
              at = mnl_nlmsg_next(at, &left)) {
             const struct nlmsgerr *said = mnl_nlmsg_get_payload(at);
-            if (at->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(at) < sizeof(*said))
+            if (at->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(at) < sizeof(*said) ||
+                at->nlmsg_seq < first)
                 continue;
             if (said->error != 0 || at->nlmsg_seq == last)
                 return said->error;
@@ -82,8 +83,9 @@ static int read_acks(struct netlink *wall, uint32_t last)
     }
 }
 
-/* A batch of one table, made with these flags, or deleted. */
-static int ask(struct netlink *wall, const char *bridge, bool build, uint32_t flags)
+/* A batch that makes the table, with these flags, and takes one that is there away in the same moment if it is to
+ * `replace` it: between two batches, frames would come through. */
+static int ask(struct netlink *wall, const char *bridge, bool replace, uint32_t flags)
 {
     char buffer[BATCH_MAX], table[sizeof("cloister_") + IFNAMSIZ];
     uint32_t sequence = wall->sequence;
@@ -93,14 +95,16 @@ static int ask(struct netlink *wall, const char *bridge, bool build, uint32_t fl
         return -ENOMEM;
     put(batch, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, ++sequence);
     mnl_nlmsg_batch_next(batch);
-    struct nlmsghdr *header =
-        put_request(batch, build ? NFT_MSG_NEWTABLE : NFT_MSG_DELTABLE, build ? NLM_F_CREATE : 0, ++sequence);
-    mnl_attr_put_strz(header, NFTA_TABLE_NAME, table);
-    if (build) {
-        mnl_attr_put_u32(header, NFTA_TABLE_FLAGS, htonl(flags));
+    const uint32_t first = sequence;
+    if (replace) {
+        mnl_attr_put_strz(put_request(batch, NFT_MSG_DELTABLE, 0, ++sequence), NFTA_TABLE_NAME, table);
         mnl_nlmsg_batch_next(batch);
-        put_chain(put_request(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, ++sequence), table, bridge);
     }
+    struct nlmsghdr *header = put_request(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, ++sequence);
+    mnl_attr_put_strz(header, NFTA_TABLE_NAME, table);
+    mnl_attr_put_u32(header, NFTA_TABLE_FLAGS, htonl(flags));
+    mnl_nlmsg_batch_next(batch);
+    put_chain(put_request(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, ++sequence), table, bridge);
     mnl_nlmsg_batch_next(batch);
     const uint32_t last = sequence;
     put(batch, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, ++sequence);
@@ -111,7 +115,14 @@ static int ask(struct netlink *wall, const char *bridge, bool build, uint32_t fl
     if (mnl_socket_sendto(wall->socket, mnl_nlmsg_batch_head(batch), mnl_nlmsg_batch_size(batch)) < 0)
         status = -errno;
     mnl_nlmsg_batch_stop(batch);
-    return status != 0 ? status : read_acks(wall, last);
+    return status != 0 ? status : read_acks(wall, first, last);
+}
+
+/* The same, whether an earlier run left one or not. */
+static int build(struct netlink *wall, const char *bridge, uint32_t flags)
+{
+    int status = ask(wall, bridge, true, flags);
+    return status == -ENOENT ? ask(wall, bridge, false, flags) : status;
 }
 
 int bridge_wall_build(struct netlink *wall, const char *bridge, bool *stays)
@@ -120,16 +131,11 @@ int bridge_wall_build(struct netlink *wall, const char *bridge, bool *stays)
     if (wall->socket == NULL)
         return -errno;
     int status = mnl_socket_bind(wall->socket, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
-    if (status == 0) {
-        status = ask(wall, bridge, false, 0); /* what an earlier run left */
-        if (status == -ENOENT)
-            status = 0;
-    }
     if (status == 0)
-        status = ask(wall, bridge, true, TABLE_F_OWNER | TABLE_F_PERSIST);
+        status = build(wall, bridge, TABLE_F_OWNER | TABLE_F_PERSIST);
     *stays = status == 0;
     if (status == -EOPNOTSUPP || status == -EINVAL)
-        status = ask(wall, bridge, true, TABLE_F_OWNER);
+        status = build(wall, bridge, TABLE_F_OWNER);
     if (status != 0)
         bridge_wall_close(wall);
     return status;
