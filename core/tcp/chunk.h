@@ -8,6 +8,7 @@
 #ifndef CLOISTER_TCP_CHUNK_H
 #define CLOISTER_TCP_CHUNK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/pool.h"
@@ -22,6 +23,8 @@ struct chunk {
                      * the last byte that was sent was sent first */
     uint16_t off;
     uint16_t len;
+    uint64_t
+        push; /* send queue: PSH belongs to the byte before data[n], for each n of 16 bits up to 0; newest lowest */
 };
 
 struct chunks {
@@ -46,6 +49,22 @@ static inline uint32_t chunk_take(struct chunks *c)
     if (i != 0)
         *chunk_info(c, i) = (struct chunk){0};
     return i;
+}
+
+/* Remember that PSH belongs to the byte before data[at]. The last four are kept: as many full segments as there may be. */
+static inline void chunk_push(struct chunk *c, uint32_t at)
+{
+    if ((uint16_t)c->push != at)
+        c->push = c->push << 16 | at;
+}
+
+/* Does PSH belong to a byte of data[from .. to)? */
+static inline bool chunk_pushes(const struct chunk *c, uint32_t from, uint32_t to)
+{
+    for (uint64_t push = c->push; push != 0; push >>= 16)
+        if ((uint16_t)push > from && (uint16_t)push <= to)
+            return true;
+    return false;
 }
 
 static inline void chunk_give(struct chunks *c, uint32_t i)

@@ -142,15 +142,21 @@ void emit_data(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len,
     struct segment s = segment_of(e, f, seq, TCP_ACK);
     if (fin)
         s.flags |= TCP_FIN;
-    if (push)
-        s.flags |= TCP_PSH;
     set_window(e, f, &s);
     uint32_t mss = emit_mss(e, f);
     if (mss < f->snd_mss)
         set_sack(e, f, &s, 0);
 
     uint32_t got = 0;
-    int pieces = len > 0 ? queue_look(e, f, seq, len, e->out.iov + 1, TCP_OUT_IOV - 1, &got) : 0;
+    bool pushed = false;
+    int pieces = len > 0 ? queue_look(e, f, seq, len, e->out.iov + 1, TCP_OUT_IOV - 1, &got, &pushed) : 0;
+    if (got > 0 && (push || got > mss) && !pushed) {
+        queue_push(e, f, seq + got);
+        pushed = true;
+    }
+    if (pushed)
+        s.flags |= TCP_PSH;
+    f->unpushed = (uint16_t)(pushed ? 0 : u32_min(f->unpushed + got, UINT16_MAX));
     e->out.iov_count = 1 + (uint32_t)pieces;
     e->out.payload_len = got;
     e->out.gso_size = (uint16_t)(got > mss ? mss : 0);

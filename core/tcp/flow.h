@@ -116,6 +116,7 @@ struct flow {
     uint8_t quick;          /* ACKs that still leave at once, at the beginning of a flow */
     uint16_t host;          /* workstation number */
     uint16_t rcv_mss;       /* largest segment seen, for the delayed ACK */
+    uint16_t unpushed;      /* bytes sent since the last PSH */
     uint16_t snd_mss;       /* payload of a full segment, options with timestamps taken off */
 
     /* Receiving. */

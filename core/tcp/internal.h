@@ -224,7 +224,7 @@ void emit_ack_dsack(struct tcp_engine *e, struct flow *f, struct sack_block dup)
 void emit_challenge(struct tcp_engine *e, struct flow *f);
 /* SYN in SYN_SENT, else SYN-ACK. */
 void emit_syn(struct tcp_engine *e, struct flow *f);
-/* Payload [seq, seq + len) of the send queue, with FIN if asked. */
+/* Payload [seq, seq + len) of the send queue, with FIN if asked, and with PSH if asked or if it belongs there. */
 void emit_data(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, bool fin, bool push);
 /* RST for a flow: from snd_nxt, acknowledging rcv_nxt. */
 void emit_reset(struct tcp_engine *e, struct flow *f);
@@ -320,9 +320,12 @@ static inline void queue_drop_part(struct tcp_engine *e, struct flow *f, uint32_
     c->len = (uint16_t)(c->len - bytes);
 }
 
-/* Point iov at payload [seq, seq + len). Returns the number of pieces, *got the bytes covered. */
+/* Point iov at payload [seq, seq + len). Returns the number of pieces, *got the bytes covered; *push is set if PSH belongs
+ * to one of them. */
 int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, struct iovec *iov, int max,
-               uint32_t *got);
+               uint32_t *got, bool *push);
+/* PSH belongs to the byte before `end`, where the last queue_look() ended; it will when that is sent again, too. */
+void queue_push(struct tcp_engine *e, const struct flow *f, uint32_t end);
 /* When byte `seq` was sent first, us, or a little before: when its chunk's first byte was. */
 uint32_t queue_sent_at(const struct tcp_engine *e, const struct flow *f, uint32_t seq);
 

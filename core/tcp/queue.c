@@ -89,6 +89,11 @@ int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
         host->senders_most = u32_max(host->senders_most, host->senders);
     }
     f->snd_queued += bytes;
+    /* There was no more: here a write of the far end has ended, as far as anybody can tell. */
+    if (bytes < asked && f->snd_tail != 0) {
+        struct chunk *tail = chunk_info(&e->chunks, f->snd_tail);
+        chunk_push(tail, (uint32_t)tail->off + tail->len);
+    }
     if (n < 0)
         return (int32_t)n;
     if (n == 0)
@@ -121,7 +126,7 @@ void queue_drop(struct tcp_engine *e, struct flow *f, uint32_t bytes)
 }
 
 int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, struct iovec *iov, int max,
-               uint32_t *got)
+               uint32_t *got, bool *push)
 {
     /* The cursor spares the walk over what is in flight when new data is sent. Its chunk's first byte may have been
      * acknowledged since: but then the chunk is the first. */
@@ -145,6 +150,7 @@ int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_
         iov[n].iov_base = chunk_data(&e->chunks, i) + c->off + skip;
         iov[n++].iov_len = piece;
         *got += piece;
+        *push |= chunk_pushes(c, c->off + skip, c->off + skip + piece);
         seq += piece;
         if (seq_gt(seq, f->snd_nxt)) {
             c->stamp = (uint32_t)e->now;
@@ -155,6 +161,12 @@ int queue_look(const struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_
         f->snd_cursor_seq = at;
     }
     return n;
+}
+
+void queue_push(struct tcp_engine *e, const struct flow *f, uint32_t end)
+{
+    struct chunk *c = chunk_info(&e->chunks, f->snd_cursor);
+    chunk_push(c, c->off + (end - f->snd_cursor_seq));
 }
 
 uint32_t queue_sent_at(const struct tcp_engine *e, const struct flow *f, uint32_t seq)

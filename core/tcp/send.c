@@ -62,14 +62,14 @@ static uint32_t burst_max(const struct tcp_engine *e, uint32_t mss)
 }
 
 /* Send again [seq, seq + len) of sequence space, which may end in the FIN. */
-static void resend_range(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len)
+static void resend_range(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len, bool push)
 {
     bool fin = (f->flags & FLOW_FIN_SENT) && seq + len == f->snd_nxt;
     f->flags &= ~(uint32_t)FLOW_RTT_TIMED; /* Karn: an answer would be ambiguous */
     f->karn = 1;
     e->counters.retransmits++;
     uint32_t bytes = fin ? len - 1 : len;
-    emit_data(e, f, seq, bytes, fin, bytes > 0 && seq + len == f->snd_nxt);
+    emit_data(e, f, seq, bytes, fin, push);
     rack_resent(e, f, seq, len);
     recovery_sent(e, f, bytes);
 }
@@ -113,7 +113,7 @@ static bool resend(struct tcp_engine *e, struct flow *f, uint32_t *frames)
             len += fin;
         if (len == 0)
             return false;
-        resend_range(e, f, start, len);
+        resend_range(e, f, start, len, false);
         f->rexmit_nxt = seq_max(f->rexmit_nxt, start + len);
         (*frames)--;
     }
@@ -209,11 +209,23 @@ static void note_limited(struct flow *f)
         f->flags |= FLOW_LIMITED;
 }
 
+/* PSH says to a receiver, and to what gathers segments before it, that there is nothing to wait for. It goes on what ends a
+ * write, which the queue knows; but also, as Linux has it, on the last of several segments that leave at once, and when
+ * half the largest window went without. `room`: what the windows allow after this segment; `burst`: sent at once so far,
+ * this segment included. */
+static bool push_due(const struct flow *f, uint32_t len, uint32_t mss, uint32_t room, uint32_t burst)
+{
+    if (burst > mss && room < u32_min(mss, unsent(f) - len))
+        return true;
+    return f->unpushed + len > u32_min(f->snd_wnd_max / 2, UINT16_MAX);
+}
+
 /* Send what is new. Returns true if the budget ended it; *gone if the flow ended. */
 static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, bool *gone)
 {
     uint32_t mss = emit_mss(e, f);
     uint32_t burst = burst_max(e, mss);
+    uint32_t began = f->snd_nxt;
 
     uint32_t silent = flight(f) == 0 ? idle_rtos(e, f) : 0;
     if (silent > 0)
@@ -240,7 +252,8 @@ static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, boo
         if (len < mss && more && len < f->snd_wnd_max / 2)
             return false;
         bool fin = !more && fin_due(f);
-        emit_data(e, f, f->snd_nxt, len, fin, !more);
+        uint32_t room = allowed - len;
+        emit_data(e, f, f->snd_nxt, len, fin, !more || push_due(f, len, mss, room, f->snd_nxt + len - began));
         sent_new(e, f, len);
         note_limited(f);
         if (fin)
@@ -355,7 +368,7 @@ static void persist_timeout(struct tcp_engine *e, struct flow *f)
                 c->seq = c->stamp = (uint32_t)e->now;
                 f->snd_nxt++;
             }
-            resend_range(e, f, f->snd_una, 1);
+            resend_range(e, f, f->snd_una, 1, true);
             f->rexmit_nxt = seq_max(f->rexmit_nxt, f->snd_una);
         } else {
             uint32_t len = u32_min(u32_min(unsent(f), emit_mss(e, f)), f->snd_wnd);
@@ -389,7 +402,7 @@ static void tail_probe(struct tcp_engine *e, struct flow *f)
         board_take(e, f); /* to know the answer to it from that to the first copy */
         f->flags |= FLOW_PROBE_AGAIN;
         f->recover = f->snd_nxt;
-        resend_range(e, f, f->snd_nxt - len, len);
+        resend_range(e, f, f->snd_nxt - len, len, false);
     }
     send_arm(e, f);
 }
