@@ -26,6 +26,7 @@ static const struct {
     [CHANNEL_KEEPER_CONFIG] = {sizeof(struct channel_keeper_config), true},
     [CHANNEL_SEGMENT] = {0, true},
     [CHANNEL_TOR_STATE] = {sizeof(struct channel_tor_state), false},
+    [CHANNEL_TOR_LOAD] = {sizeof(struct channel_tor_load), false},
     [CHANNEL_STREAMS_ENDED] = {sizeof(struct channel_streams_ended), false},
     [CHANNEL_ASK_VIEW] = {sizeof(struct view_ask), false},
     [CHANNEL_VIEW] = {sizeof(struct view), false},

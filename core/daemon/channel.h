@@ -29,6 +29,7 @@ enum channel_type {
     CHANNEL_LINK_UP,       /* supervisor to gateway: the TAP is up */
     CHANNEL_TOR_STATE,     /* supervisor to gateway: struct channel_tor_state */
     CHANNEL_STREAMS_ENDED, /* supervisor to gateway: struct channel_streams_ended */
+    CHANNEL_TOR_LOAD,      /* supervisor to gateway: struct channel_tor_load */
     CHANNEL_ASK_COUNTERS,  /* supervisor to gateway */
     CHANNEL_ASK_VIEW,      /* supervisor to gateway: struct view_ask */
     CHANNEL_VIEW,          /* gateway to supervisor: struct view, when asked */
@@ -119,6 +120,12 @@ struct channel_keeper_config {
     char attach[CONFIG_ATTACH_MAX][IFNAMSIZ];
 };
 
+/* As struct tor_monitor_ops tells. */
+struct channel_tor_load {
+    uint32_t building;
+    uint32_t refused; /* 0 or 1 */
+};
+
 struct channel_tor_state {
     bool bootstrapped;
 };
@@ -141,6 +148,7 @@ struct channel_message {
         struct channel_tor_config tor_config;
         struct channel_keeper_config keeper_config;
         struct channel_tor_state tor_state;
+        struct channel_tor_load tor_load;
         struct channel_streams_ended streams_ended;
         struct counters counters;
         struct view_ask view_ask;

@@ -80,8 +80,14 @@ static void set_key(struct circuits *circuits, struct circuit *c, uint64_t key)
     *first = slot_of(circuits, c);
 }
 
+static bool is_building(const struct circuit *c)
+{
+    return strcmp(c->status, "BUILT") != 0;
+}
+
 static void take_away(struct circuits *circuits, struct circuit *c)
 {
+    circuits->building -= is_building(c);
     uint32_t *link = head(circuits->by_id, c->id);
     unlink_key(circuits, c);
     while (*link != slot_of(circuits, c))
@@ -124,12 +130,16 @@ void circuits_take_circuit(struct circuits *circuits, const struct control_circu
             take_away(circuits, c);
         return;
     }
-    if (c == NULL)
+    if (c == NULL) {
         c = add(circuits, event->id, now);
-    if (c == NULL)
-        return;
+        if (c == NULL)
+            return;
+        circuits->building += is_building(c);
+    }
+    circuits->building -= is_building(c);
     if (strcmp(event->status, "PURPOSE_CHANGED") != 0 && strcmp(event->status, "CANNIBALIZED") != 0)
         snprintf(c->status, sizeof(c->status), "%s", event->status);
+    circuits->building += is_building(c);
     snprintf(c->purpose, sizeof(c->purpose), "%s", event->purpose);
     c->conflux = short_id(event->conflux_id);
     c->hops = (uint8_t)(event->hops < CIRCUITS_HOPS_MAX ? event->hops : CIRCUITS_HOPS_MAX);

@@ -39,9 +39,10 @@ struct circuits {
     struct circuit *at; /* CIRCUITS_MAX of them; untouched memory costs nothing */
     uint32_t by_id[CIRCUITS_HEADS];
     uint32_t by_key[CIRCUITS_HEADS];
-    uint32_t free;  /* slot + 1 of one that was given back, 0: none */
-    uint32_t fresh; /* slots from here on were never used */
-    uint32_t count; /* now */
+    uint32_t free;     /* slot + 1 of one that was given back, 0: none */
+    uint32_t fresh;    /* slots from here on were never used */
+    uint32_t count;    /* now */
+    uint32_t building; /* of these, not built yet */
 };
 
 /* 0 or -ENOMEM. */

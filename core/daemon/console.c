@@ -167,6 +167,16 @@ static void answer_status(struct console_client *c, const struct console_facts *
     client_finish(c, &json);
 }
 
+static void answer_newnym(struct console_client *c, uint32_t done)
+{
+    struct json json = client_json(c);
+    if (done == 0) {
+        client_refuse(c, "there is no such workstation", CONSOLE_LISTENING);
+        return;
+    }
+    client_finish(c, &json);
+}
+
 static void answer_list(struct console_client *c, const struct console_facts *facts, const struct view *view)
 {
     struct json json = client_json(c);
@@ -194,13 +204,17 @@ static uint32_t view_of(enum console_verb verb)
 {
     return verb == CONSOLE_SHOW_FLOWS          ? VIEW_FLOWS
            : verb == CONSOLE_SHOW_WORKSTATIONS ? VIEW_WORKSTATIONS
+           : verb == CONSOLE_NEWNYM            ? VIEW_NEWNYM
                                                : VIEW_STATUS;
 }
 
 static void client_ask(struct console_client *c)
 {
     struct console *console = c->console;
-    struct view_ask ask = {.kind = view_of(c->request.verb), .ticket = console->ticket + 1, .cursor = c->cursor};
+    struct view_ask ask = {.kind = view_of(c->request.verb),
+                           .ticket = console->ticket + 1,
+                           .cursor = c->cursor,
+                           .workstation = c->request.workstation};
     if (console->owed == OWED_MAX || console->ops.ask(console->ops.ctx, &ask) != 0) {
         client_refuse(c, "the gateway does not read its messages", CONSOLE_ENDING);
         return;
@@ -255,7 +269,9 @@ int console_take_view(struct console *console, const struct view *view)
     if (c != NULL) {
         struct console_facts facts = {0};
         console->ops.facts(console->ops.ctx, &facts);
-        if (view->kind == VIEW_STATUS)
+        if (view->kind == VIEW_NEWNYM)
+            answer_newnym(c, view->count);
+        else if (view->kind == VIEW_STATUS)
             answer_status(c, &facts, &view->status);
         else
             answer_list(c, &facts, view);

@@ -1,16 +1,40 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/console_request.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 static const struct {
     const char *words;
     enum console_verb verb;
 } requests[] = {
-    {"show status", CONSOLE_SHOW_STATUS},     {"show flows", CONSOLE_SHOW_FLOWS},
-    {"show circuits", CONSOLE_SHOW_CIRCUITS}, {"show workstations", CONSOLE_SHOW_WORKSTATIONS},
-    {"show drops", CONSOLE_SHOW_DROPS},       {"metrics", CONSOLE_METRICS},
+    {"show status", CONSOLE_SHOW_STATUS},
+    {"show flows", CONSOLE_SHOW_FLOWS},
+    {"show circuits", CONSOLE_SHOW_CIRCUITS},
+    {"show workstations", CONSOLE_SHOW_WORKSTATIONS},
+    {"show drops", CONSOLE_SHOW_DROPS},
+    {"metrics", CONSOLE_METRICS},
+    {"newnym", CONSOLE_NEWNYM},
 };
+
+static const char newnym[] = "newnym ";
+
+static const char *parse_newnym(const char *text, size_t n, struct console_request *out)
+{
+    char address[INET6_ADDRSTRLEN];
+    uint8_t v4[4];
+    struct ipaddr addr;
+    if (n >= sizeof(address))
+        return "the address of a workstation is shorter";
+    memcpy(address, text, n);
+    address[n] = '\0';
+    if (inet_pton(AF_INET, address, v4) == 1)
+        addr = ipaddr_v4(v4);
+    else if (inet_pton(AF_INET6, address, addr.b) != 1)
+        return "after newnym stands the address of a workstation, or nothing";
+    *out = (struct console_request){.verb = CONSOLE_NEWNYM, .workstation = addr};
+    return NULL;
+}
 
 const char *console_request_parse(const char *line, size_t n, struct console_request *out)
 {
@@ -29,8 +53,10 @@ const char *console_request_parse(const char *line, size_t n, struct console_req
             return NULL;
         }
     }
-    return "no such request; there are show status, show flows, show circuits, show workstations, show drops and "
-           "metrics";
+    if (n > sizeof(newnym) - 1 && memcmp(line, newnym, sizeof(newnym) - 1) == 0)
+        return parse_newnym(line + sizeof(newnym) - 1, n - (sizeof(newnym) - 1), out);
+    return "no such request; there are show status, show flows, show circuits, show workstations, show drops, "
+           "metrics and newnym";
 }
 
 enum console_http console_http_parse(const char *head, size_t n)

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/ipaddr.h"
+
 #define CONSOLE_REQUEST_MAX 256u /* bytes of a request, its newline included */
 
 enum console_verb {
@@ -19,10 +21,12 @@ enum console_verb {
     CONSOLE_SHOW_WORKSTATIONS,
     CONSOLE_SHOW_DROPS,
     CONSOLE_METRICS,
+    CONSOLE_NEWNYM,
 };
 
 struct console_request {
     enum console_verb verb;
+    struct ipaddr workstation; /* CONSOLE_NEWNYM: whose; zeros: everybody's */
 };
 
 /* Parse `n` bytes without their newline. NULL and *out, or what is wrong with them, a sentence. */

@@ -123,6 +123,10 @@ static bool take_message(struct event_loop *loop, const struct channel_message *
     case CHANNEL_TOR_STATE:
         gateway_set_ready(loop->gateway, message->tor_state.bootstrapped);
         return true;
+    case CHANNEL_TOR_LOAD:
+        gateway_tor_load(loop->gateway, message->tor_load.building, message->tor_load.refused != 0,
+                         event_loop_now());
+        return true;
     case CHANNEL_STREAMS_ENDED:
         gateway_streams_ended(loop->gateway, &message->streams_ended, event_loop_now());
         loop->again = true; /* to flush */

@@ -597,6 +597,11 @@ void gateway_set_ready(struct gateway *g, bool ready)
     socks_upstream_hold(g->upstream, !ready);
 }
 
+void gateway_tor_load(struct gateway *g, uint32_t building, bool refused, uint64_t now)
+{
+    socks_budget_learn(socks_upstream_budget(g->upstream), building, refused, now);
+}
+
 void gateway_streams_ended(struct gateway *g, const struct channel_streams_ended *ended, uint64_t now)
 {
     g->now = now;

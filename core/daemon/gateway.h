@@ -98,6 +98,9 @@ bool gateway_next_deadline(const struct gateway *g, uint64_t *at);
 /* Tor is up, or is not: until it is, new flows wait or are refused, and names are answered with SERVFAIL. */
 void gateway_set_ready(struct gateway *g, bool ready);
 
+/* How Tor bears the circuits that it is asked for: see socks_budget_learn(). */
+void gateway_tor_load(struct gateway *g, uint32_t building, bool refused, uint64_t now);
+
 /* How Tor ended some streams. Between turns; the next one is to come without waiting. */
 void gateway_streams_ended(struct gateway *g, const struct channel_streams_ended *ended, uint64_t now);
 

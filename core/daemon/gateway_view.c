@@ -104,8 +104,9 @@ static void look_at_workstations(const struct gateway *g, uint32_t cursor, uint6
     out->next = i < most ? i : 0;
 }
 
-bool gateway_view(const struct gateway *g, const struct view_ask *ask, uint64_t now, struct view *out)
+bool gateway_view(struct gateway *g, const struct view_ask *ask, uint64_t now, struct view *out)
 {
+    static const struct ipaddr nobody;
     memset(out, 0, sizeof(*out));
     out->kind = ask->kind;
     out->ticket = ask->ticket;
@@ -118,6 +119,9 @@ bool gateway_view(const struct gateway *g, const struct view_ask *ask, uint64_t 
         return true;
     case VIEW_WORKSTATIONS:
         look_at_workstations(g, ask->cursor, now, out);
+        return true;
+    case VIEW_NEWNYM:
+        out->count = gateway_newnym(g, ipaddr_equal(&ask->workstation, &nobody) ? NULL : &ask->workstation) == 0;
         return true;
     default:
         return false;

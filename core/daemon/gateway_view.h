@@ -8,6 +8,6 @@
 
 /* Answer a question, at `now` microseconds, between turns. False if it is none. *out is zeroed first, so that nothing
  * else leaves the process with it. */
-bool gateway_view(const struct gateway *g, const struct view_ask *ask, uint64_t now, struct view *out);
+bool gateway_view(struct gateway *g, const struct view_ask *ask, uint64_t now, struct view *out);
 
 #endif

@@ -34,11 +34,13 @@ static const char usage[] =
     "                                   what a running gateway does\n"
     "    cloister watch                 the same live, with the throughput of each workstation\n"
     "    cloister metrics               its counters, for Prometheus\n"
+    "    cloister newnym [ADDRESS]      new identities from now on, for all workstations or for one\n"
     "    cloister leaktest [OPTION]...  try whether anything but Tor gets out (--help says more)\n"
     "    cloister version\n"
     "    cloister --help\n"
     "\n"
-    "show, watch and metrics ask at the control socket, of which --control PATH or --config FILE tells where it "
+    "show, watch, metrics and newnym ask at the control socket, of which --control PATH or --config FILE tells "
+    "where it "
     "is,\n"
     "if it is not /run/cloister/control.\n"
     "A running gateway logs its counters on SIGUSR1. See cloister(8), cloister.conf(5).\n";
@@ -138,6 +140,8 @@ static int command_look(const char *command, const char *what, const char *contr
         return show_metrics(control);
     if (strcmp(command, "watch") == 0)
         return watch_run(control);
+    if (strcmp(command, "newnym") == 0)
+        return show_newnym(control, what);
     return show_run(control, what, json);
 }
 
@@ -195,19 +199,22 @@ int main(int argc, char **argv)
         return usage_error("no command given");
     const char *command = argv[optind];
     const bool shows = strcmp(command, "show") == 0;
-    const char *what = shows && optind + 1 < argc ? argv[++optind] : "status";
+    const bool renews = strcmp(command, "newnym") == 0;
+    const char *what = (shows || renews) && optind + 1 < argc ? argv[++optind] : NULL;
     if (optind + 1 < argc)
         return usage_error("unexpected argument \"%s\"", argv[optind + 1]);
-    if (!show_knows(what))
+    if (shows && what == NULL)
+        what = "status";
+    if (shows && !show_knows(what))
         return usage_error("there is no \"%s\" to show", what);
     if (json && !shows)
         return usage_error("--json is for show");
-    if (shows || strcmp(command, "watch") == 0 || strcmp(command, "metrics") == 0) {
+    if (shows || renews || strcmp(command, "watch") == 0 || strcmp(command, "metrics") == 0) {
         control = find_control(control, config);
         return control != NULL ? command_look(command, what, control, json) : EXIT_USAGE;
     }
     if (control != NULL)
-        return usage_error("--control is for show, watch and metrics");
+        return usage_error("--control is for show, watch, metrics and newnym");
     if (strcmp(command, "version") == 0)
         return command_version();
     if (strcmp(command, "help") == 0) {

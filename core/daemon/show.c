@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/console_client.h"
+#include "daemon/console_request.h"
 #include "daemon/show_text.h"
 
 static const char *const known[] = {"status", "flows", "circuits", "workstations", "drops"};
@@ -79,4 +80,24 @@ int show_run(const char *control, const char *what, bool json)
 int show_metrics(const char *control)
 {
     return ask(control, "metrics", print_text, NULL);
+}
+
+static void ignore(void *ctx, const char *text, size_t len, const struct json_value *line)
+{
+    (void)ctx;
+    (void)text;
+    (void)len;
+    (void)line;
+}
+
+int show_newnym(const char *control, const char *workstation)
+{
+    char request[CONSOLE_REQUEST_MAX];
+    int n = snprintf(request, sizeof(request), "newnym%s%s", workstation != NULL ? " " : "",
+                     workstation != NULL ? workstation : "");
+    if (n < 0 || (size_t)n >= sizeof(request) - 1) {
+        fputs("cloister: that is no address of a workstation\n", stderr);
+        return 2;
+    }
+    return ask(control, request, ignore, NULL);
 }

@@ -11,6 +11,9 @@ bool show_knows(const char *what);
 /* Ask at the control socket and print, for people or as JSON lines. The exit status. */
 int show_run(const char *control, const char *what, bool json);
 
+/* Give the workstation with this address new identities, or with NULL all of them. The exit status. */
+int show_newnym(const char *control, const char *workstation);
+
 /* Print the metrics. The exit status. */
 int show_metrics(const char *control);
 

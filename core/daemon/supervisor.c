@@ -294,6 +294,17 @@ static void on_streams_ended(void *ctx, const uint64_t *keys, const bool *clean,
         channel_send(s->setup.gateway.channel, CHANNEL_STREAMS_ENDED, &ended, -1);
 }
 
+/* Lost if the gateway does not read; the next one says the same or better. */
+static void on_load(void *ctx, uint32_t building, bool refused)
+{
+    struct supervisor *s = ctx;
+    const struct channel_tor_load load = {.building = building, .refused = refused};
+    if (refused)
+        log_event(LOG_LEVEL_INFO, "circuits-refused", LOG_U("building", building));
+    if (s->state == STATE_RUNNING)
+        channel_send(s->setup.gateway.channel, CHANNEL_TOR_LOAD, &load, -1);
+}
+
 static int ask_gateway(void *ctx, const struct view_ask *ask)
 {
     struct supervisor *s = ctx;
@@ -325,8 +336,10 @@ static void tell_facts(void *ctx, struct console_facts *out)
 static int start_watching(struct supervisor *s)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-    static const struct tor_monitor_ops ops = {
-        .streams_ended = on_streams_ended, .bootstrapped = on_bootstrapped, .broken = on_monitor_broken};
+    static const struct tor_monitor_ops ops = {.streams_ended = on_streams_ended,
+                                               .load = on_load,
+                                               .bootstrapped = on_bootstrapped,
+                                               .broken = on_monitor_broken};
     int status = uv_timer_init(&s->loop, &s->deadline);
     s->deadline.data = s;
     for (size_t i = 0; status == 0 && i < sizeof(signals) / sizeof(signals[0]); i++) {

@@ -9,11 +9,14 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "socks/budget.h"
 #include "socks/isolation.h"
 
 #define HEARTBEAT_EVERY_MS 5000u
 /* A small router may take seconds to read a consensus, and a busy one some more. */
 #define HEARTBEAT_LATE_MS 30000u
+#define TICK_MS 1000u
+#define TIMEOUTS_MIN 3u /* in a tick; fewer say nothing */
 #define SKEW_MAX_S 3600 /* a consensus is good for three hours, and Tor gives it some more */
 
 enum command {
@@ -31,6 +34,7 @@ static void report_broken(struct tor_monitor *m, const char *why, int error)
     m->broken = true;
     uv_poll_stop(&m->poll);
     uv_timer_stop(&m->heartbeat);
+    uv_timer_stop(&m->tick);
     m->ops.broken(m->ctx, why, error);
 }
 
@@ -168,6 +172,34 @@ static void take_ended(struct tor_monitor *m, const struct control_stream *s)
         tell_ended(m);
 }
 
+static void tell_load(struct tor_monitor *m)
+{
+    struct tor_load *load = &m->load;
+    bool refused = load->denied || (load->timeouts >= TIMEOUTS_MIN && load->timeouts > load->built);
+    uint32_t building = m->circuits.building;
+    if (m->ops.load != NULL && (building != load->told || building > 0 || load->built > 0 || refused))
+        m->ops.load(m->ctx, building, refused);
+    *load = (struct tor_load){.told = building, .full = building >= SOCKS_BUDGET_PENDING};
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    tell_load(timer->data);
+}
+
+/* Tor gives up a fifth of all circuits as too slow, by design; a guard that is asked for too many denies them. */
+static void take_load(struct tor_monitor *m, const struct control_circuit *c)
+{
+    m->load.built += strcmp(c->status, "BUILT") == 0;
+    if (strcmp(c->status, "FAILED") == 0) {
+        m->load.timeouts += strcmp(c->reason, "TIMEOUT") == 0;
+        m->load.denied = m->load.denied || strcmp(c->reason, "RESOURCELIMIT") == 0 ||
+                         strcmp(c->remote_reason, "RESOURCELIMIT") == 0;
+    }
+    if (m->load.full != (m->circuits.building >= SOCKS_BUDGET_PENDING))
+        tell_load(m);
+}
+
 /* A client has connections to its guards only, once it knows them. */
 static void take_connection(struct tor_monitor *m, const struct control_orconn *c)
 {
@@ -190,6 +222,7 @@ static void on_event(void *ctx, struct control_event *event)
     case CONTROL_EVENT_CIRC:
         log_circuit(&event->circuit);
         circuits_take_circuit(&m->circuits, &event->circuit, (uint32_t)(uv_now(m->poll.loop) / 1000));
+        take_load(m, &event->circuit);
         break;
     case CONTROL_EVENT_STREAM:
         log_stream(&event->stream);
@@ -268,6 +301,7 @@ int tor_monitor_start(struct tor_monitor *m, uv_loop_t *loop, int fd, const stru
     m->heard = uv_now(loop);
     m->progress = 0;
     m->ended = 0;
+    m->load = (struct tor_load){0};
     m->guards = 0;
     m->summary[0] = '\0';
     control_init(&m->control, &control_ops, m);
@@ -283,6 +317,9 @@ int tor_monitor_start(struct tor_monitor *m, uv_loop_t *loop, int fd, const stru
     m->poll.data = m;
     uv_timer_init(loop, &m->heartbeat);
     m->heartbeat.data = m;
+    uv_timer_init(loop, &m->tick);
+    m->tick.data = m;
+    uv_timer_start(&m->tick, on_tick, TICK_MS, TICK_MS);
     uv_timer_start(&m->heartbeat, on_heartbeat, HEARTBEAT_EVERY_MS, HEARTBEAT_EVERY_MS);
     control_command(&m->control, COMMAND_EVENTS, CONTROL_COMMAND_EVENTS);
     control_command(&m->control, COMMAND_BOOTSTRAP, CONTROL_COMMAND_BOOTSTRAP);

@@ -18,6 +18,10 @@ struct tor_monitor_ops {
      * (isolation_credential_key()), `clean` says of which the far end had closed in good order. At most
      * TOR_MONITOR_ENDED_MAX at a time. May be NULL. */
     void (*streams_ended)(void *ctx, const uint64_t *keys, const bool *clean, unsigned count);
+    /* How Tor bears the circuits that it is asked for: `building` are on their way, and `refused` says whether lately it was
+     * denied some, or more timed out than were built. Once a second while there is something to say, and at once when
+     * Tor has as many on their way as it can, or no longer. May be NULL. */
+    void (*load)(void *ctx, uint32_t building, bool refused);
     /* Tor can carry streams. Once. */
     void (*bootstrapped)(void *ctx);
     /* The connection has ended or makes no sense, Tor hangs, or it cannot work here: `why` says which, a text that lives
@@ -40,6 +44,14 @@ struct tor_monitor {
     bool bootstrapped; /* was told */
     bool broken;       /* was told */
     struct circuits circuits;
+    uv_timer_t tick;
+    struct tor_load {
+        uint32_t told;     /* circuits on their way, as last told */
+        uint32_t built;    /* since the last tick */
+        uint32_t timeouts; /* the same */
+        bool denied;       /* the same */
+        bool full;         /* as many were on their way as Tor can have */
+    } load;
     unsigned guards;   /* connections to relays that stand */
     char summary[80];  /* of the bootstrap, as Tor said it last */
     unsigned progress; /* percent that was logged last, + 1; 0: none */

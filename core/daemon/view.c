@@ -54,6 +54,8 @@ bool view_is_valid(const struct view *view)
     switch (view->kind) {
     case VIEW_STATUS:
         return view->count == 1 && view->next == 0;
+    case VIEW_NEWNYM:
+        return view->count <= 1 && view->next == 0;
     case VIEW_WORKSTATIONS:
         return view->count <= VIEW_WORKSTATIONS_MAX;
     case VIEW_FLOWS:

@@ -29,13 +29,15 @@ enum view_kind {
     VIEW_STATUS = 1,
     VIEW_FLOWS,
     VIEW_WORKSTATIONS,
+    VIEW_NEWNYM, /* no look: new identities from now on; one record that says nothing, or none: no such workstation */
     VIEW_KIND_END,
 };
 
 struct view_ask {
-    uint32_t kind;   /* enum view_kind */
-    uint32_t ticket; /* comes back with the answer */
-    uint32_t cursor; /* where to go on; 0: from the beginning */
+    uint32_t kind;             /* enum view_kind */
+    uint32_t ticket;           /* comes back with the answer */
+    uint32_t cursor;           /* where to go on; 0: from the beginning */
+    struct ipaddr workstation; /* VIEW_NEWNYM: whose; zeros: everybody's */
 };
 
 struct view_status {

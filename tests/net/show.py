@@ -194,6 +194,46 @@ class Views(Shown):
         self.assertTrue(got.rstrip().endswith(b"\033[?1049l"), got[-40:])
 
 
+class Newnym(Shown):
+    def password_of(self, port):
+        """The credential of a new flow from this source port of the workstation."""
+        before = len(self.gateway.server.requests)
+        code = ("import socket, struct; s = socket.socket(); s.setsockopt(1, 13, struct.pack('ii', 1, 0)); "
+                f"s.bind(('', {port})); s.connect(('{FAR}', 7)); s.sendall(b'x'); s.recv(1)")
+        smoke.run("ip", "netns", "exec", self.gateway.namespace, sys.executable, "-c", code)
+        request, = self.gateway.server.requests[before:]
+        return request[1]
+
+    def test_new_flows_are_of_new_identities_from_then_on(self):
+        seen = [self.password_of(40001)]
+        self.assertEqual(self.password_of(40001), seen[0])
+        for words in ((WORKSTATION,), (), (WORKSTATION,)):
+            self.assertEqual(self.cloister("newnym", *words).stdout, "")
+            password = self.password_of(40001)
+            self.assertNotIn(password, seen)
+            self.assertEqual(self.password_of(40001), password)
+            seen.append(password)
+
+    def test_what_is_open_stays(self):
+        with Held(self.gateway, 2):
+            self.cloister("newnym")
+            self.assertEqual([flow["state"] for flow in self.view("flows")].count("ESTABLISHED"), 2)
+
+    def test_nobody_else_is_renewed(self):
+        before = self.password_of(40002)
+        done = self.cloister("newnym", "10.152.152.99", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("there is no such workstation", done.stderr)
+        self.assertEqual(self.password_of(40002), before)
+
+    def test_what_is_no_address_is_refused(self):
+        for words in ("everybody", "10.152.152", "x" * 300, "10.152.152.11/32"):
+            done = self.cloister("newnym", words, check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("address", done.stderr)
+        self.is_alive()
+
+
 class Hidden(Shown):
     """Without log.identities, which is the default."""
 
