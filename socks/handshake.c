@@ -234,6 +234,19 @@ int socks_reply_feed(struct socks_reply *reply, const uint8_t *data, size_t n, s
     return reply->phase == PHASE_DONE;
 }
 
+int socks_reply_take(struct socks_reply *reply, const uint8_t **data, size_t *n)
+{
+    int done = 0;
+    while (*n > 0 && done == 0) {
+        size_t want = socks_reply_want(reply);
+        size_t part = *n < want ? *n : want;
+        done = socks_reply_feed(reply, *data, part, NULL);
+        *data += part;
+        *n -= part;
+    }
+    return done;
+}
+
 /*
  * What the codes mean in Tor's mouth, and what TCP can say for it. ICMP reaches a connecting application as
  * EHOSTUNREACH or ENETUNREACH at once; RST as ECONNREFUSED. RST is kept for a closed port, so that a port scan tells

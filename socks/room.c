@@ -1,8 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "socks/room.h"
 
+#include <errno.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+
+int socks_room_resize(int fd, uint32_t bytes)
+{
+    /* syscalls gateway: setsockopt(_,SOL_SOCKET,SO_SNDBUF) */
+    int size = (int)bytes;
+    return setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0 ? -errno : 0;
+}
+
+int socks_room_capacity(int fd, uint32_t *bytes)
+{
+    int size = 0;
+    socklen_t len = sizeof(size);
+    *bytes = 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) < 0)
+        return -errno;
+    *bytes = (uint32_t)size;
+    return 0;
+}
 
 /* What writing `n` bytes can cost at most. A small message is rounded up to a power of two, its head included; a
  * large one is cut into pieces of no less than 32 KiB, each with a head of its own and whole pages. */

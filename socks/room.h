@@ -19,13 +19,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Have a socket hold about `bytes`, as far as net.core.wmem_max allows. 0 or negative errno. */
+int socks_room_resize(int fd, uint32_t bytes);
+
+/* What it holds: SO_SNDBUF as getsockopt() tells it. 0 or negative errno. */
+int socks_room_capacity(int fd, uint32_t *bytes);
+
 /* Zeroed for a new socket. */
 struct socks_room {
     uint32_t used; /* upper bound of the memory charged to the socket, bytes */
     bool low;      /* an edge will come, and the owner waits for it */
 };
 
-/* Bytes that a write could take now. `capacity` is SO_SNDBUF as getsockopt() tells it, here and below. */
+/* Bytes that a write could take now. `capacity` is what socks_room_capacity() says, here and below. */
 size_t socks_room_left(const struct socks_room *room, uint32_t capacity);
 
 /* `n` bytes were written to `fd`, all that were offered. */

@@ -20,9 +20,10 @@
  * is recognised and dropped. The same epoll watches the few other descriptors that the packet's way needs, so that
  * one epoll_wait() tells all there is to do.
  *
- * Answers are read in pieces that cannot reach into the stream behind them, so that the stream begins exactly where
- * the engine begins to read. An edge is consumed only by a read that came back short, and at the end of the answer
- * the engine is told to try a read, because what came with the answer makes no edge of its own.
+ * Answers are read a few bytes further than they must reach, so that one read takes all of the usual ones and comes
+ * back short, which says that nothing follows. What it took of the stream behind the answer is kept in the stream
+ * (`ahead`) and given to the engine first. An edge is consumed only by a read that came back short, and at the end of
+ * the answer the engine is told to try a read, because what came with the answer makes no edge of its own.
  *
  * Reading. A read that came back short has emptied the socket, so the next one is answered with -EAGAIN without
  * asking (`dry`), until an edge says that there is more. Once an event has said that the far end closed, no edge is
@@ -31,7 +32,8 @@
  * Endings. Where somebody can tell how Tor ended a stream (config.end_wait), the end of file is not believed at once: the
  * engine reads -EAGAIN until socks_upstream_judge() has said it, or the wait is over. See endings.h.
  *
- * Room: see room.h. When it comes back, the engine is told only if it was low.
+ * Room: see room.h. When it comes back, the engine is told only if it was low. Most flows send little, so a socket gets
+ * the buffer of config.send_buffer only once a quarter of the system's default could be in use.
  */
 #include "socks/upstream.h"
 
@@ -52,7 +54,8 @@
 
 #define RETRY_AFTER 2000u    /* microseconds between two tries to connect */
 #define EVENTS_AT_ONCE 64u   /* events fetched by one epoll_wait() */
-#define ANSWER_READ_MAX 272u /* bytes; more than socks_reply_want() ever says */
+#define ANSWER_READ_MAX 272u /* bytes; more than socks_reply_want() ever says, and AHEAD_MAX */
+#define AHEAD_MAX 6u         /* bytes; with the 9 of the shortest answer, one more than the usual ones have */
 #define MICROSECONDS 1000000u
 
 enum stream_state {
@@ -81,14 +84,18 @@ struct stream {
     union {
         struct socks_reply reply; /* while WAITING */
         uint16_t waiting;         /* while QUEUED: its number in the backlog */
+        uint8_t ahead[AHEAD_MAX]; /* while OPEN: what was read with the answer, and belongs to the engine */
     };
-    uint8_t state;   /* enum stream_state */
-    uint8_t verdict; /* enum verdict */
-    bool ended : 1;  /* an event said that the far end closed */
-    bool dry : 1;    /* the last read emptied the socket, and no event came since */
-    bool fresh : 1;  /* its answer is the first one of its identity */
+    uint8_t ahead_len : 3; /* bytes of `ahead` */
+    bool ended : 1;        /* an event said that the far end closed */
+    bool dry : 1;          /* the last read emptied the socket, and no event came since */
+    bool fresh : 1;        /* its answer is the first one of its identity */
+    bool wide : 1;         /* the socket has the buffer of config.send_buffer */
+    uint8_t state : 4;     /* enum stream_state */
+    uint8_t verdict : 4;   /* enum verdict */
 };
 static_assert(sizeof(struct stream) <= 36, "a stream costs an idle flow at most 36 bytes");
+static_assert(AHEAD_MAX < 1 << 3, "ahead_len counts them");
 
 struct socks_upstream {
     struct socks_upstream_config config;
@@ -101,7 +108,7 @@ struct socks_upstream {
     struct socks_endings *endings; /* NULL without config.end_wait */
     uint64_t retry_at;             /* microseconds; of meaning while somebody waits */
     uint64_t now;                  /* microseconds, as dispatch() was last told */
-    uint32_t capacity;             /* SO_SNDBUF as the kernel keeps it, bytes */
+    uint32_t narrow, wide; /* SO_SNDBUF as the kernel keeps it, bytes: of a new socket, and once it is set */
     int epoll;
     bool held;        /* nothing is connected for now */
     bool full;        /* the listener's backlog was full at the last try */
@@ -146,9 +153,26 @@ static void stream_end(struct socks_upstream *up, struct stream *s)
         up->config.done(up->config.ctx, tag);
 }
 
+static uint32_t stream_capacity(const struct socks_upstream *up, const struct stream *s)
+{
+    return s->wide ? up->wide : up->narrow;
+}
+
 static size_t stream_room(const struct socks_upstream *up, const struct stream *s)
 {
-    return socks_room_left(&s->room, up->capacity);
+    return socks_room_left(&s->room, stream_capacity(up, s));
+}
+
+static void stream_resize(const struct socks_upstream *up, struct stream *s)
+{
+    s->wide = socks_room_resize(s->fd, up->config.send_buffer) == 0;
+}
+
+/* Before `n` bytes are written: those of a flow that sends much may be more. */
+static void stream_widen(const struct socks_upstream *up, struct stream *s, size_t n)
+{
+    if (!s->wide && n + s->room.used > up->narrow / 4 && up->wide > up->narrow)
+        stream_resize(up, s);
 }
 
 /* The stream will not open. */
@@ -172,19 +196,11 @@ static int open_error(int err)
     return out_of_resources(err) ? -ENOBUFS : err == EACCES ? -ECONNREFUSED : -err;
 }
 
-static int stream_socket(const struct socks_upstream *up)
+static int stream_socket(void)
 {
     /* syscalls gateway: socket(AF_UNIX,SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC,0) */
-    /* syscalls gateway: setsockopt(_,SOL_SOCKET,SO_SNDBUF) */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return open_error(errno);
-    int size = (int)up->config.send_buffer;
-    if (size > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0) {
-        close(fd);
-        return -ENOBUFS;
-    }
-    return fd;
+    return fd < 0 ? open_error(errno) : fd;
 }
 
 /* Have events of a stream reported; what is so already is one too. False if that cannot be. */
@@ -204,10 +220,12 @@ static int stream_connect(struct socks_upstream *up, struct stream *s, struct tc
                           const uint8_t *request, size_t len)
 {
     if (s->fd < 0) {
-        int fd = stream_socket(up);
+        int fd = stream_socket();
         if (fd < 0)
             return fd;
         s->fd = fd;
+        if (up->wide < up->narrow)
+            stream_resize(up, s);
     }
     /* syscalls gateway: connect sendto */
     if (connect(s->fd, (const struct sockaddr *)&up->address, sizeof(up->address)) < 0)
@@ -222,7 +240,7 @@ static int stream_connect(struct socks_upstream *up, struct stream *s, struct tc
     if (!stream_watch(up, s, id, EPOLL_CTL_ADD))
         return -ENOBUFS;
     s->state = STREAM_WAITING;
-    socks_room_wrote(&s->room, up->capacity, s->fd, len);
+    socks_room_wrote(&s->room, stream_capacity(up, s), s->fd, len);
     up->counters.opened++;
     return 0;
 }
@@ -429,7 +447,7 @@ static void stream_judged(struct socks_upstream *up, struct tcp_flow_id id, enum
     struct stream *s = stream_find(up, id);
     if (s == NULL || s->verdict != VERDICT_PENDING)
         return;
-    s->verdict = (uint8_t)verdict;
+    s->verdict = verdict & 15u;
     tcp_upstream_readable(up->engine, id, now); /* its read was told to wait */
 }
 
@@ -485,8 +503,9 @@ void socks_upstream_hold(struct socks_upstream *up, bool hold)
 
 /* --- events --- */
 
-/* The answer is complete. */
-static void stream_answered(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, uint64_t now)
+/* The answer is complete; `n` bytes were read behind it. */
+static void stream_answered(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id,
+                            const uint8_t *behind, size_t n, uint64_t now)
 {
     uint8_t code = s->reply.code;
     up->counters.by_code[socks_code_index(code)]++;
@@ -500,8 +519,12 @@ static void stream_answered(struct socks_upstream *up, struct stream *s, struct 
     }
     up->counters.connected++;
     s->state = STREAM_OPEN;
+    assert(n <= AHEAD_MAX);
+    memcpy(s->ahead, behind, n);
+    s->ahead_len = n & 7u;
     tcp_upstream_connected(up->engine, id, stream_room(up, s), now);
-    tcp_upstream_readable(up->engine, id, now);
+    if (n > 0 || !s->dry)
+        tcp_upstream_readable(up->engine, id, now);
 }
 
 /* Read as much of the answer as there is. */
@@ -509,16 +532,19 @@ static void stream_read_answer(struct socks_upstream *up, struct stream *s, stru
 {
     for (;;) {
         uint8_t data[ANSWER_READ_MAX];
-        size_t want = socks_reply_want(&s->reply);
+        size_t size = socks_reply_want(&s->reply) + AHEAD_MAX;
         /* syscalls gateway: recvfrom */
-        ssize_t n = recv(s->fd, data, want, MSG_DONTWAIT);
+        ssize_t n = recv(s->fd, data, size, MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
             return;
-        int done = n > 0 ? socks_reply_feed(&s->reply, data, (size_t)n, NULL) : -ECONNRESET;
+        const uint8_t *at = data;
+        size_t left = n > 0 ? (size_t)n : 0;
+        s->dry = !s->ended && left < size;
+        int done = n > 0 ? socks_reply_take(&s->reply, &at, &left) : -ECONNRESET;
         if (done > 0) {
-            stream_answered(up, s, id, now);
+            stream_answered(up, s, id, at, left, now);
             return;
         }
         if (done < 0) {
@@ -526,7 +552,7 @@ static void stream_read_answer(struct socks_upstream *up, struct stream *s, stru
             stream_fail(up, s, id, done == -EACCES ? TCP_REFUSAL_PROHIBITED : TCP_REFUSAL_NET, now);
             return;
         }
-        if ((size_t)n < want && !s->ended)
+        if (s->dry)
             return;
     }
 }
@@ -549,7 +575,8 @@ static void stream_event(struct socks_upstream *up, struct tcp_flow_id id, uint3
         if (s != NULL && s->ended && s->state == STREAM_OPEN)
             stream_await_verdict(up, s, id, now);
     }
-    if (s != NULL && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) && socks_room_drained(&s->room, up->capacity))
+    if (s != NULL && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) &&
+        socks_room_drained(&s->room, stream_capacity(up, s)))
         tcp_upstream_writable(up->engine, id, stream_room(up, s), now);
 }
 
@@ -626,8 +653,10 @@ ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, c
     if (s->state == STREAM_QUEUED)
         return 0;
 
+    size_t length = iov_length(iov, count);
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
     ssize_t n;
+    stream_widen(up, s, length);
     /* syscalls gateway: sendmsg */
     do
         n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -641,10 +670,10 @@ ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, c
     }
     if (n < 0)
         n = 0;
-    if ((size_t)n < iov_length(iov, count))
-        socks_room_filled(&s->room, up->capacity);
+    if ((size_t)n < length)
+        socks_room_filled(&s->room, stream_capacity(up, s));
     else
-        socks_room_wrote(&s->room, up->capacity, s->fd, (size_t)n);
+        socks_room_wrote(&s->room, stream_capacity(up, s), s->fd, (size_t)n);
     *room = stream_room(up, s);
     return n;
 }
@@ -659,11 +688,27 @@ static ssize_t stream_end_of_file(struct socks_upstream *up, struct stream *s, s
     return s->verdict == VERDICT_BROKEN ? -ECONNRESET : s->verdict == VERDICT_PENDING ? -EAGAIN : 0;
 }
 
+/* What was read with the answer comes first. Returns how much of it there was room for. */
+static size_t stream_give_ahead(struct stream *s, const struct iovec *iov, int count)
+{
+    size_t given = 0;
+    for (int i = 0; i < count && given < s->ahead_len; i++) {
+        size_t n = s->ahead_len - given < iov[i].iov_len ? s->ahead_len - given : iov[i].iov_len;
+        memcpy(iov[i].iov_base, s->ahead + given, n);
+        given += n;
+    }
+    s->ahead_len = (s->ahead_len - given) & 7u;
+    memmove(s->ahead, s->ahead + given, s->ahead_len);
+    return given;
+}
+
 ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count)
 {
     struct stream *s = stream_find(up, id);
     if (s == NULL)
         return -EBADF;
+    if (s->state == STREAM_OPEN && s->ahead_len > 0)
+        return (ssize_t)stream_give_ahead(s, iov, count);
     if (s->state != STREAM_OPEN || s->dry)
         return -EAGAIN;
     ssize_t n;
@@ -689,15 +734,17 @@ void socks_upstream_release(struct socks_upstream *up, struct tcp_flow_id id, en
 
 /* --- making and unmaking --- */
 
-/* SO_SNDBUF as the kernel keeps it for our sockets, or negative errno. */
-static int measure_capacity(const struct socks_upstream *up)
+/* What our sockets hold, before and after they are resized. */
+static int measure_buffers(struct socks_upstream *up)
 {
-    int fd = stream_socket(up);
+    int fd = stream_socket();
     if (fd < 0)
         return fd;
-    int size = 0;
-    socklen_t len = sizeof(size);
-    int err = getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) < 0 ? -errno : size;
+    int err = socks_room_capacity(fd, &up->narrow);
+    if (err == 0 && up->config.send_buffer > 0)
+        err = socks_room_resize(fd, up->config.send_buffer);
+    if (err == 0)
+        err = socks_room_capacity(fd, &up->wide);
     close(fd);
     return err;
 }
@@ -730,10 +777,9 @@ int socks_upstream_new(struct socks_upstream **out, const struct socks_upstream_
     err = socks_budget_new(&up->budget, &config->budget);
     if (err != 0)
         goto fail;
-    err = measure_capacity(up);
-    if (err < 0)
+    err = measure_buffers(up);
+    if (err != 0)
         goto fail;
-    up->capacity = (uint32_t)err;
     up->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (up->epoll < 0) {
         err = -errno;

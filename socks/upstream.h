@@ -36,11 +36,13 @@ struct socks_target {
 };
 
 struct socks_upstream_config {
-    const char *path;     /* of the SOCKS listener's pathname socket; copied */
-    uint32_t max_flows;   /* as in struct tcp_config */
-    bool optimistic;      /* as in struct tcp_config: write() may come before the upstream is open */
-    uint32_t send_buffer; /* SO_SNDBUF in bytes, as far as net.core.wmem_max allows; 0: the system's default */
-    unsigned isolation;   /* set of enum isolation_field */
+    const char *path;   /* of the SOCKS listener's pathname socket; copied */
+    uint32_t max_flows; /* as in struct tcp_config */
+    bool optimistic;    /* as in struct tcp_config: write() may come before the upstream is open */
+    uint32_t
+        send_buffer;    /* SO_SNDBUF in bytes, as far as net.core.wmem_max allows; 0: the system's default. A socket
+                           * gets more than that only when much is written to it */
+    unsigned isolation; /* set of enum isolation_field */
     uint32_t isolation_lifetime; /* seconds after which an identity is a new one, 0: never */
     uint32_t
         end_wait; /* microseconds that the end of a stream waits for socks_upstream_judge(); 0: nobody can judge */

@@ -88,6 +88,10 @@ int open_answered(uint32_t index);
 ssize_t write_flow(uint32_t index, const void *data, size_t n, size_t *room);
 ssize_t read_flow(uint32_t index, void *data, size_t n);
 
+/* As the engine reads: `piece` bytes at a time, until there is no more. Returns what that said (0 or negative errno), or
+ * 1 if `size` did not suffice; *n is how much came. */
+ssize_t read_until(uint32_t index, void *data, size_t size, size_t piece, size_t *n);
+
 /* Raise the limit of descriptors to `n` if it is lower and may be raised. */
 void allow_descriptors(unsigned n);
 
