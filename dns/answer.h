@@ -47,7 +47,8 @@ struct dns_config {
 /* What is to be found out through Tor. */
 struct dns_ask {
     uint32_t handle;   /* for dns_found() */
-    uint64_t identity; /* for whom, */
+    uint32_t host;     /* for whom: its number, below max_hosts, */
+    uint64_t identity; /* its identity, */
     uint64_t nym;      /* which is to be a new one for each number */
     enum dns_lookup_kind kind;
     const char *name;     /* as text; to be looked up only if it is a HOST */

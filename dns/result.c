@@ -62,8 +62,12 @@ static int ask(struct dns *dns, uint32_t handle)
     char text[DNS_TEXT_SIZE] = "";
     uint8_t message[DNS_FORWARD_QUERY_MAX];
     bool plain;
-    struct dns_ask a = {
-        .handle = handle, .identity = key->identity, .nym = key->nym, .kind = key->kind, .name = text};
+    struct dns_ask a = {.handle = handle,
+                        .host = key->host,
+                        .identity = key->identity,
+                        .nym = key->nym,
+                        .kind = key->kind,
+                        .name = text};
     size_t len = dns_name_to_text(&key->name, text, &plain);
     if (key->kind == DNS_LOOKUP_REVERSE) {
         a.addr = dns_special_find(text, len).addr;

@@ -2,7 +2,8 @@
 /*
  *     FREE --start--> WAITING --answer--> (CONNECT: READING --message-->) done, FREE
  *       |               ^
- *       +--> QUEUED ----+     the listener's backlog is full: tried again every few milliseconds, in order
+ *       +--> QUEUED ----+     the listener's backlog is full, or it may not yet: tried again every few milliseconds, in
+ *                             order
  *
  * Calls are few and short, so there is one list of them, oldest first: all have the same patience, so it is in the order
  * of deadlines, and a look through it finds those that are queued. The messages are small: what is sent fits the buffer of
@@ -160,6 +161,11 @@ static int call_connect(struct socks_resolver *r, uint32_t i)
     return 0;
 }
 
+static bool call_may(const struct socks_resolver *r, uint32_t i, uint64_t now)
+{
+    return r->config.may == NULL || r->config.may(r->config.ctx, r->calls[i].tag, now);
+}
+
 static void call_queue(struct socks_resolver *r, uint32_t i, uint64_t now)
 {
     r->calls[i].state = CALL_QUEUED;
@@ -207,7 +213,7 @@ int32_t socks_resolver_start(struct socks_resolver *r, uint32_t tag, const struc
     r->newest = i;
 
     /* Those who wait already come first. */
-    int err = r->queued > 0 ? -EAGAIN : call_connect(r, i);
+    int err = r->queued > 0 || !call_may(r, i, now) ? -EAGAIN : call_connect(r, i);
     if (err == -EAGAIN) {
         call_queue(r, i, now);
         err = 0;
@@ -347,7 +353,7 @@ void socks_resolver_poll(struct socks_resolver *r, uint64_t now)
     uint32_t next;
     for (uint32_t i = r->oldest; i != 0 && r->queued > 0; i = next) {
         next = r->calls[i].newer;
-        if (r->calls[i].state != CALL_QUEUED)
+        if (r->calls[i].state != CALL_QUEUED || !call_may(r, i, now))
             continue;
         int err = call_connect(r, i);
         if (err == -EAGAIN || err == -ENOBUFS)

@@ -31,6 +31,8 @@ struct socks_resolver_config {
     const char *path;  /* of the SOCKS listener's pathname socket; copied */
     uint32_t calls;    /* at once, 1 to 65535 */
     uint64_t patience; /* microseconds a call may take */
+    /* May the call with this tag ask Tor for a circuit now? If not it waits, and this is asked again. NULL: all may. */
+    bool (*may)(void *ctx, uint32_t tag, uint64_t now);
     /* A call is over. It may start others, and must not cancel any. */
     void (*done)(void *ctx, uint32_t tag, const struct socks_result *result, uint64_t now);
     void *ctx;
@@ -59,7 +61,7 @@ void socks_resolver_cancel(struct socks_resolver *resolver, uint32_t call);
 /* Read what there is. Returns the number of events, or what epoll_wait() said. */
 int socks_resolver_dispatch(struct socks_resolver *resolver, uint64_t now);
 
-/* End what takes too long; connect what had to wait for the listener. */
+/* End what takes too long; connect what had to wait. */
 void socks_resolver_poll(struct socks_resolver *resolver, uint64_t now);
 
 /* When to call socks_resolver_poll() next, in *at (microseconds); false if nothing is under way. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "socks/budget.h"
 #include "socks/isolation.h"
 #include "socks/resolve.h"
 
@@ -17,13 +18,21 @@
 #define MICROSECONDS 1000000u
 #define DNS_PORT_OF_RESOLVERS 53u
 
+/* What Tor is asked, and who wants to know. */
+struct question {
+    uint32_t call; /* of the resolver's; 0: none */
+    uint32_t host;
+    uint32_t identity; /* as struct socks_budget has it */
+    bool fresh;        /* it was granted to this question, and is not answered */
+};
+
 struct dns_asker {
     struct dns_asker_config config;
     struct isolation_secret secret;
     unsigned fields; /* set of enum isolation_field, of lookups */
     struct dns *dns;
     struct socks_resolver *resolver;
-    uint32_t *calls; /* by the answerer's handle, from 1; 0: none */
+    struct question *questions; /* by the answerer's handle, from 1 */
 };
 
 /* SOCKS has one word for a name without an address and for one that the exit's resolver failed at. */
@@ -32,12 +41,35 @@ static enum dns_found_kind kind_of_code(uint8_t code)
     return code == SOCKS_HOST_UNREACHABLE ? DNS_FOUND_NOTHING : DNS_FOUND_FAILURE;
 }
 
+/* New identities are metered, whoever wants them: a lookup costs a circuit as a connection does. */
+static bool may_ask(void *ctx, uint32_t tag, uint64_t now)
+{
+    struct dns_asker *asker = ctx;
+    struct question *q = &asker->questions[tag];
+    struct socks_budget *budget = asker->config.budget;
+    if (budget == NULL || socks_budget_is_off(budget) || q->fresh || socks_budget_knows(budget, q->identity, now))
+        return true;
+    if (!socks_budget_allows(budget, q->host, now))
+        return false;
+    socks_budget_grant(budget, q->host, q->identity, now);
+    q->fresh = true;
+    return true;
+}
+
+static void end_question(struct dns_asker *asker, uint32_t tag, bool answered)
+{
+    struct question *q = &asker->questions[tag];
+    if (q->fresh)
+        socks_budget_answered(asker->config.budget, q->identity, answered);
+    *q = (struct question){0};
+}
+
 static void on_done(void *ctx, uint32_t tag, const struct socks_result *result, uint64_t now)
 {
     struct dns_asker *asker = ctx;
     struct dns_found found = {.kind = DNS_FOUND_FAILURE};
     const struct socks_bound *bound = &result->bound;
-    asker->calls[tag] = 0;
+    end_question(asker, tag, result->status == 0);
     if (result->status == 0 && result->message.left > 0) {
         found = (struct dns_found){.kind = DNS_FOUND_MESSAGE, .message = result->message};
     } else if (result->status == 0 && result->code != SOCKS_SUCCEEDED) {
@@ -66,11 +98,15 @@ int dns_asker_new(struct dns_asker **out, const struct dns_asker_config *config,
     if ((config->isolation & ~(unsigned)(ISOLATION_WORKSTATION | ISOLATION_SOURCE_ADDRESS)) != 0)
         asker->fields |= ISOLATION_DESTINATION_NAME;
 
-    struct socks_resolver_config resolver = {
-        .path = config->path, .calls = config->calls, .patience = PATIENCE, .done = on_done, .ctx = asker};
+    struct socks_resolver_config resolver = {.path = config->path,
+                                             .calls = config->calls,
+                                             .patience = PATIENCE,
+                                             .may = may_ask,
+                                             .done = on_done,
+                                             .ctx = asker};
     int status = -ENOMEM;
-    asker->calls = calloc((size_t)config->handles + 1, sizeof(*asker->calls));
-    if (asker->calls != NULL)
+    asker->questions = calloc((size_t)config->handles + 1, sizeof(*asker->questions));
+    if (asker->questions != NULL)
         status = socks_resolver_new(&asker->resolver, &resolver);
     if (status != 0) {
         dns_asker_free(asker);
@@ -85,7 +121,7 @@ void dns_asker_free(struct dns_asker *asker)
     if (asker == NULL)
         return;
     socks_resolver_free(asker->resolver);
-    free(asker->calls);
+    free(asker->questions);
     free(asker);
 }
 
@@ -120,18 +156,23 @@ int dns_asker_ask(struct dns_asker *asker, const struct dns_ask *ask, uint64_t n
     case DNS_LOOKUP_NONE:
         return -EINVAL;
     }
+    struct question *q = &asker->questions[ask->handle];
+    *q = (struct question){.host = ask->host,
+                           .identity = (uint32_t)(isolation_credential_key(credential.password) >> 32)};
     int32_t call = socks_resolver_start(asker->resolver, ask->handle, &request, ask->message, now);
-    if (call < 0)
+    if (call < 0) {
+        end_question(asker, ask->handle, false);
         return call;
-    asker->calls[ask->handle] = (uint32_t)call;
+    }
+    q->call = (uint32_t)call;
     return 0;
 }
 
 void dns_asker_forget(struct dns_asker *asker, uint32_t handle)
 {
-    if (asker->calls[handle] != 0)
-        socks_resolver_cancel(asker->resolver, asker->calls[handle]);
-    asker->calls[handle] = 0;
+    if (asker->questions[handle].call != 0)
+        socks_resolver_cancel(asker->resolver, asker->questions[handle].call);
+    end_question(asker, handle, false);
 }
 
 int dns_asker_dispatch(struct dns_asker *asker, uint64_t now)

@@ -22,8 +22,10 @@ struct dns_asker_config {
     uint32_t isolation_lifetime;            /* s after which an identity is a new one, 0: never */
     uint8_t secret[16];                     /* random, for the credentials */
     struct ipaddr upstreams[DNS_UPSTREAMS]; /* resolvers for other types */
+    struct socks_budget *budget;            /* of new identities, borrowed; NULL: not metered */
 };
 
+struct socks_budget;
 struct dns_asker;
 
 /* Make one whose findings go to `dns`, which is borrowed. 0 and *out, or negative errno. */

@@ -344,7 +344,8 @@ static int init_dns_service(struct gateway *g)
                   .handles = DNS_LOOKUPS,
                   .calls = GATEWAY_DNS_CALLS,
                   .isolation = c->isolation,
-                  .isolation_lifetime = c->isolation_lifetime},
+                  .isolation_lifetime = c->isolation_lifetime,
+                  .budget = socks_upstream_budget(g->upstream)},
         .nym = nym_of,
         .ctx = g,
     };
@@ -511,8 +512,8 @@ static const struct part {
     {"make the tables", init_tables, fini_tables},
     {"make the TCP engine", init_engine, fini_engine},
     {"make the DNS answerer", init_dns, fini_dns},
-    {"make the DNS service", init_dns_service, fini_dns_service},
     {"make the SOCKS upstream", init_upstream, fini_upstream},
+    {"make the DNS service", init_dns_service, fini_dns_service},
     {"make the link", init_tun, fini_tun},
     {"make the receive buffer", init_receive, fini_receive},
 };

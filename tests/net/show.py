@@ -234,6 +234,27 @@ class Newnym(Shown):
         self.is_alive()
 
 
+def send_queries(count):
+    """A query for a name of its own each, and nobody waits for the answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for i in range(count):
+            sock.sendto(i.to_bytes(2, "big") + b"\1\0\0\1\0\0\0\0\0\0\2n%d\7example\3com\0\0\1\0\1" % i,
+                        (GATEWAY, 53))
+
+
+class Lookups(Shown):
+    extra = "[dns]\nanswers = resolve\n[isolation]\nrate = 4\nburst = 8\n"
+
+    def test_lookups_are_metered_as_connections_are(self):
+        self.gateway.inside(send_queries, 10)
+        time.sleep(0.2)
+        self.assertIn(len(self.gateway.server.requests), (6, 7))  # three quarters of the burst, and the rate
+        deadline = time.monotonic() + 10
+        while len(self.gateway.server.requests) < 10 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertEqual(len({request[1] for request in self.gateway.server.requests}), 10)
+
+
 class Hidden(Shown):
     """Without log.identities, which is the default."""
 

@@ -237,6 +237,40 @@ static void without_a_listener_a_call_fails_at_once(void **state)
     assert_int_equal(done_so_far, 0);
 }
 
+static unsigned allowed;
+
+static bool on_may(void *ctx, uint32_t tag, uint64_t at)
+{
+    (void)ctx;
+    (void)at;
+    return (allowed & 1u << tag) != 0;
+}
+
+static void who_may_not_yet_waits_and_keeps_nobody_else_waiting(void **state)
+{
+    (void)state;
+    struct socks_resolver_config c = {
+        .path = socket_path, .calls = 4, .patience = 60 * SECOND, .may = on_may, .done = on_done};
+    struct socks_resolver *metered;
+    const struct socks_request request = {
+        .command = SOCKS_RESOLVE, .username = "u", .password = "p", .name = "example.com"};
+    uint64_t at;
+    assert_int_equal(socks_resolver_new(&metered, &c), 0);
+    allowed = 1u << 2;
+    assert_true(socks_resolver_start(metered, 1, &request, bytes_of(NULL, 0), now) > 0);
+    assert_true(socks_resolver_start(metered, 2, &request, bytes_of(NULL, 0), now) > 0);
+    assert_int_equal(accept(listener, NULL, NULL), -1);
+    assert_true(socks_resolver_next(metered, &at));
+    assert_true(at > now && at < now + SECOND / 10);
+    socks_resolver_poll(metered, at);
+    close(server_take()); /* the second one */
+    assert_int_equal(accept(listener, NULL, NULL), -1);
+    allowed = 1u << 1;
+    socks_resolver_poll(metered, at + SECOND);
+    close(server_take());
+    socks_resolver_free(metered);
+}
+
 static void who_finds_the_backlog_full_waits_for_its_turn(void **state)
 {
     (void)state;
@@ -285,6 +319,7 @@ int main(void)
         TEST(there_is_a_bound_and_calls_come_back),
         TEST(what_was_cancelled_is_not_told),
         TEST(without_a_listener_a_call_fails_at_once),
+        TEST(who_may_not_yet_waits_and_keeps_nobody_else_waiting),
         TEST(who_finds_the_backlog_full_waits_for_its_turn),
         TEST(a_bad_request_is_refused),
     };
