@@ -8,6 +8,9 @@
  * The SOCKS port. IsolateSOCKSAuth is what isolation.h builds on; ExtendedErrors tells why an onion service could
  * not be reached. There is no IsolateClientAddr on a pathname socket.
  *
+ * Onion services are told by their order: a port is the service's whose directory was named last. So they are added to those
+ * of the torrc, "--+Option", and do not replace them line by line.
+ *
  * The log. Tor warns, at most every five seconds, of each connection that was asked for by address and not by name,
  * and writes its port: the workstation resolves nothing itself, so the warning is beside the point, and the port is
  * nobody's business. Hence [app]err.
@@ -87,6 +90,17 @@ static int add_fixed(struct tor_arguments *out)
     return 0;
 }
 
+static int add_more(struct tor_arguments *out, const struct tor_process_config *config)
+{
+    char name[64];
+    int err = 0;
+    for (uint32_t i = 0; err == 0 && i < config->more_count; i++) {
+        int n = snprintf(name, sizeof(name), "--+%s", config->more[i].name);
+        err = n > 0 && (size_t)n < sizeof(name) ? add_option(out, name, config->more[i].value) : -ENAMETOOLONG;
+    }
+    return err;
+}
+
 static int add_socks_port(struct tor_arguments *out, const struct tor_process_config *config)
 {
     char value[256];
@@ -129,5 +143,7 @@ int tor_process_arguments(const struct tor_process_config *config, struct tor_ar
         err = add_option(out, "--GeoIPFile", "/dev/null");
     if (err == 0 && config->sandbox)
         err = add_option(out, "--GeoIPv6File", "/dev/null");
+    if (err == 0)
+        err = add_more(out, config);
     return err != 0 ? err : add_fixed(out);
 }

@@ -10,6 +10,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* An option beside those of the torrc: it adds to what is said there. */
+struct tor_process_option {
+    const char *name;
+    const char *value;
+};
 
 struct tor_process_config {
     const char *data;  /* data directory, absolute; belongs to the user that runs Tor, mode 0700 */
@@ -20,17 +27,19 @@ struct tor_process_config {
                                  needs no authentication, and ends when the other end is closed. -1: none */
     bool group;        /* the socket is for the directory's group too (GroupWritable) */
     bool sandbox; /* let Tor filter its own system calls; not with a torrc that starts transports (socks/torrc.h) */
+    const struct tor_process_option *more; /* further options, in this order */
+    uint32_t more_count;
     bool disabled; /* begin with DisableNetwork 1; the supervisor turns it off over the control connection */
 };
 
-#define TOR_ARGUMENTS_MAX 96u
+#define TOR_ARGUMENTS_MAX 256u
 
 /* A command line. Pointers point into `text` and to constants. */
 struct tor_arguments {
     int count;
     char *argv[TOR_ARGUMENTS_MAX + 1]; /* NULL-terminated; argv[0] is "tor" */
     size_t used;                       /* bytes of `text` */
-    char text[8192];
+    char text[32768];
 };
 
 /* Build the command line. 0; -EINVAL if a path is relative or holds a quote, a backslash or a control character; or

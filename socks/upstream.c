@@ -32,6 +32,8 @@
  * Endings. Where somebody can tell how Tor ended a stream (config.end_wait), the end of file is not believed at once: the
  * engine reads -EAGAIN until socks_upstream_judge() has said it, or the wait is over. See endings.h.
  *
+ * Streams that Tor opened, for visitors of onion services (onion.h), begin OPEN, and are like the others from then on.
+ *
  * Room: see room.h. When it comes back, the engine is told only if it was low. Most flows send little, so a socket gets
  * the buffer of config.send_buffer only once a quarter of the system's default could be in use.
  */
@@ -379,6 +381,39 @@ int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const 
     }
     return err;
 }
+
+/* --- streams that came from Tor --- */
+
+int socks_upstream_adopt(struct socks_upstream *up, struct tcp_flow_id id, int fd, uint32_t tag)
+{
+    if (id.index == 0 || id.index > up->config.max_flows)
+        return -EINVAL;
+    struct stream *s = &up->streams[id.index];
+    assert(s->state == STREAM_FREE);
+    /* Nobody tells how such a stream ended: an end of file is one. */
+    *s = (struct stream){
+        .fd = fd, .generation = id.generation, .tag = tag, .state = STREAM_OPEN, .verdict = VERDICT_CLEAN};
+    if (stream_watch(up, s, id, EPOLL_CTL_ADD))
+        return 0;
+    *s = (struct stream){.fd = -1};
+    return -ENOBUFS;
+}
+
+size_t socks_upstream_room(const struct socks_upstream *up)
+{
+    const struct socks_room fresh = {0};
+    return socks_room_left(&fresh, up->narrow);
+}
+
+void socks_upstream_shut(struct socks_upstream *up, struct tcp_flow_id id)
+{
+    const struct stream *s = stream_find(up, id);
+    /* syscalls gateway: shutdown(_,SHUT_WR) */
+    if (s != NULL)
+        shutdown(s->fd, SHUT_WR);
+}
+
+/* --- those that wait --- */
 
 /* Let go on whose turn it is. 0; -EAGAIN if nobody can go on now; -EBUSY if only this one cannot. */
 static int poll_first(struct socks_upstream *up, const struct socks_waiting *w, uint64_t now)

@@ -133,6 +133,18 @@ ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, c
 ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count);
 void socks_upstream_release(struct socks_upstream *up, struct tcp_flow_id id, enum tcp_release how);
 
+/* Take over `fd`, a stream socket without data of ours under way that Tor has connected to us, as the open upstream of the
+ * flow that tcp_open() just made. It is read, written and released as the others are, and done() is told `tag`. 0, or
+ * negative errno: then the descriptor stays the caller's. */
+int socks_upstream_adopt(struct socks_upstream *up, struct tcp_flow_id id, int fd, uint32_t tag);
+
+/* Bytes that such a stream can take at first. */
+size_t socks_upstream_room(const struct socks_upstream *up);
+
+/* Nothing more will be written: Tor, which knows no half-close, lets the visitor have what was, and ends the stream. Only for
+ * a stream of socks_upstream_adopt(). */
+void socks_upstream_shut(struct socks_upstream *up, struct tcp_flow_id id);
+
 /* The budget of new identities, the upstream's own: for what else asks Tor for circuits, and for looking at. */
 struct socks_budget *socks_upstream_budget(const struct socks_upstream *up);
 

@@ -95,8 +95,18 @@ enum drop input_ipv4(struct tun *tun, const struct frame *frame, uint64_t now)
     }
 }
 
+/* An answer to us from who we asked for. Any other may be a neighbour's try to be somebody else. */
+static enum drop input_arp_reply(struct tun *tun, const struct frame *frame, const struct arp *reply, uint64_t now)
+{
+    uint32_t host;
+    if (frame->group || !ipaddr_equal(&reply->target, &tun->config.address) ||
+        !frame_mac_equal(reply->target_mac, tun->config.mac) || !seek_waits(&tun->seek, &reply->sender))
+        return DROP_ARP_OTHER;
+    return hosts_bind(&tun->hosts, &reply->sender, frame->src_mac, now, &host);
+}
+
 /* Requests for the gateway's own address are answered. The sender's address is bound, as if it had sent a packet; no
- * other message binds anything, and none can move a binding (hosts_bind() sees to that). */
+ * other message than an answer to us binds anything, and none can move a binding (hosts_bind() sees to that). */
 enum drop input_arp(struct tun *tun, const struct frame *frame, uint64_t now)
 {
     struct arp arp;
@@ -110,6 +120,8 @@ enum drop input_arp(struct tun *tun, const struct frame *frame, uint64_t now)
         return DROP_IP_SOURCE;
     if (!arp_is_probe(&arp) && !ipv4_is_host(&arp.sender, &tun->config.network, &tun->config.address))
         return DROP_IP_SOURCE;
+    if (arp.operation == ARP_REPLY && !arp_is_probe(&arp))
+        return input_arp_reply(tun, frame, &arp, now);
     if (arp.operation != ARP_REQUEST || !ipaddr_equal(&arp.target, &tun->config.address))
         return DROP_ARP_OTHER;
     if (!arp_is_probe(&arp)) {

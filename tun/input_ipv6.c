@@ -28,8 +28,27 @@ static enum drop input_router_solicitation(struct tun *tun, const struct packet 
     return DROP_NONE;
 }
 
+/* An answer to us from who we asked for. Any other may be a neighbour's try to be somebody else. */
+static enum drop input_advertisement(struct tun *tun, const struct packet *packet, const struct frame *frame,
+                                     const struct icmp *icmp, uint64_t now)
+{
+    struct ndp_advertisement advertisement;
+    uint32_t host;
+    enum drop why = ndp_parse_advertisement(&advertisement, packet, icmp);
+    if (why != DROP_NONE)
+        return why;
+    if (frame->group || !advertisement.solicited || !ipv6_is_gateway(&packet->dst, &tun->scope6) ||
+        !seek_waits(&tun->seek, &advertisement.target))
+        return DROP_NDP_OTHER;
+    if (ipv6_is_gateway(&packet->src, &tun->scope6) ||
+        (advertisement.has_target && !frame_mac_equal(advertisement.mac, frame->src_mac)))
+        return DROP_IP_SOURCE;
+    return hosts_bind(&tun->hosts, &advertisement.target, frame->src_mac, now, &host);
+}
+
 /* Solicitations for the gateway's own addresses are answered; the sender's address is bound, as if it had sent a packet.
- * (One who asks whether our address is taken has none yet.) All else that neighbours tell one another is not for us. */
+ * (One who asks whether our address is taken has none yet.) So is one that answers us. All else that neighbours tell one
+ * another is not for us. */
 static enum drop input_ndp(struct tun *tun, const struct packet *packet, const struct frame *frame,
                            const struct icmp *icmp, uint64_t now)
 {
@@ -37,6 +56,8 @@ static enum drop input_ndp(struct tun *tun, const struct packet *packet, const s
     uint32_t host;
     if (icmp->type == NDP_ROUTER_SOLICITATION)
         return input_router_solicitation(tun, packet, frame, icmp, now);
+    if (icmp->type == NDP_NEIGHBOUR_ADVERTISEMENT)
+        return input_advertisement(tun, packet, frame, icmp, now);
     if (icmp->type != NDP_NEIGHBOUR_SOLICITATION)
         return DROP_NDP_OTHER;
     enum drop why = ndp_parse_solicitation(&solicitation, packet, icmp);

@@ -346,6 +346,15 @@ int output_arp_reply(struct tun *tun, const struct arp *request)
     return send_arp(tun, request->sender_mac, &reply);
 }
 
+static const uint8_t everybody[FRAME_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+int output_arp_request(struct tun *tun, const struct ipaddr *addr)
+{
+    struct arp request = {.operation = ARP_REQUEST, .sender = tun->config.address, .target = *addr};
+    memcpy(request.sender_mac, tun->config.mac, FRAME_MAC_LEN);
+    return send_arp(tun, everybody, &request);
+}
+
 static const uint8_t all_nodes_mac[FRAME_MAC_LEN] = {0x33, 0x33, 0, 0, 0, 1}; /* RFC 2464 7 */
 
 int output_advertisement(struct tun *tun, const uint8_t mac[FRAME_MAC_LEN], const struct ipaddr *target,
@@ -389,11 +398,36 @@ int output_router_advertisement(struct tun *tun, uint16_t lifetime)
     return send_packet(tun, &envelope, buffer + HEADROOM, RA_LEN, &(struct bytes){0});
 }
 
+/* The MAC address of a group (RFC 2464 7). */
+static void group_mac(const struct ipaddr *group, uint8_t mac[FRAME_MAC_LEN])
+{
+    mac[0] = mac[1] = 0x33;
+    memcpy(mac + 2, group->b + 12, 4);
+}
+
+int output_solicitation(struct tun *tun, const struct ipaddr *addr)
+{
+    const struct ipaddr group = ndp_solicited_node(addr);
+    uint8_t mac[FRAME_MAC_LEN];
+    group_mac(&group, mac);
+    const struct envelope envelope = {
+        .mac = mac,
+        .src = &tun->config.address6,
+        .dst = &group,
+        .protocol = PACKET_ICMPV6,
+        .hop_limit = NDP_HOP_LIMIT,
+        .len = NDP_SOLICITATION_LEN,
+    };
+    uint8_t buffer[HEADROOM + NDP_SOLICITATION_LEN];
+    ndp_build_solicitation(buffer + HEADROOM, addr, &tun->config.address6, tun->config.mac, &group);
+    return send_packet(tun, &envelope, buffer + HEADROOM, NDP_SOLICITATION_LEN, &(struct bytes){0});
+}
+
 /* One report of `len` bytes behind the headroom of `buffer`. */
 static int send_report(struct tun *tun, uint8_t *buffer, size_t len, const struct ipaddr *dst)
 {
-    uint8_t mac[FRAME_MAC_LEN] = {0x33, 0x33};
-    memcpy(mac + 2, dst->b + 12, 4); /* RFC 2464 7 */
+    uint8_t mac[FRAME_MAC_LEN];
+    group_mac(dst, mac);
     const struct envelope envelope = {
         .mac = mac,
         .src = &tun->config.link_local6,
@@ -424,10 +458,7 @@ int output_listener_report(struct tun *tun, bool old)
 
 int output_announce(struct tun *tun)
 {
-    static const uint8_t everybody[FRAME_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    struct arp arp = {.operation = ARP_REQUEST, .sender = tun->config.address, .target = tun->config.address};
-    memcpy(arp.sender_mac, tun->config.mac, FRAME_MAC_LEN);
-    int err = send_arp(tun, everybody, &arp);
+    int err = output_arp_request(tun, &tun->config.address);
     if (err != 0 || !tun->config.ipv6)
         return err;
     err = output_listener_report(tun, false);

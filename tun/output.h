@@ -48,6 +48,10 @@ int output_dhcp(struct tun *tun, const struct dhcp_out *out);
 int output_echo_reply(struct tun *tun, uint32_t host, const struct packet *request, const struct icmp *echo);
 int output_arp_reply(struct tun *tun, const struct arp *request);
 
+/* Ask the segment who has `addr`: RFC 826, RFC 4861 4.3. 0 or negative errno. */
+int output_arp_request(struct tun *tun, const struct ipaddr *addr);
+int output_solicitation(struct tun *tun, const struct ipaddr *addr);
+
 /* Advertise (RFC 4861 4.4) that `target`, one of the gateway's IPv6 addresses, is at its MAC: to `to` at `mac`, who asked,
  * or to all nodes if `to` is NULL. 0 or negative errno. */
 int output_advertisement(struct tun *tun, const uint8_t mac[FRAME_MAC_LEN], const struct ipaddr *target,

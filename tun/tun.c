@@ -203,6 +203,27 @@ bool tun_is_local(const struct tun *tun, const struct ipaddr *addr)
            (tun->config.ipv6 && ipnet_contains(&tun->config.network6, addr)) || ipv6_is_link_local(addr);
 }
 
+int tun_seek(struct tun *tun, const struct ipaddr *addr, uint64_t now, uint32_t *number)
+{
+    bool v4 = ipaddr_is_v4(addr);
+    *number = hosts_find(&tun->hosts, addr);
+    if (*number != UINT32_MAX) {
+        seek_forget(&tun->seek, addr);
+        return 0;
+    }
+    if (v4 ? !ipv4_is_host(addr, &tun->config.network, &tun->config.address)
+           : !tun->config.ipv6 || !ipv6_is_host(addr, &tun->scope6))
+        return -EHOSTUNREACH;
+    int status = seek_step(&tun->seek, addr, now);
+    if (status != 1)
+        return status;
+    if (v4)
+        output_arp_request(tun, addr);
+    else
+        output_solicitation(tun, addr);
+    return -EAGAIN;
+}
+
 static enum drop dispatch(struct tun *tun, const struct bytes *raw, uint64_t now)
 {
     struct frame frame;

@@ -28,6 +28,7 @@
 #include "tun/ipv6.h"
 #include "tun/mld.h"
 #include "tun/ra.h"
+#include "tun/seek.h"
 
 /* One UDP datagram, either way. */
 struct tun_udp {
@@ -111,6 +112,7 @@ struct tun {
     struct ipv6_scope scope6; /* the configuration's IPv6 addresses, as tun/ipv6.h wants them */
     struct ra_schedule ra;
     struct mld_schedule mld;
+    struct seek seek; /* addresses that we asked for */
     struct dhcp dhcp; /* if the configuration says so */
     uint64_t now;     /* of the frame being looked at, microseconds */
     struct tun_counters counters;
@@ -136,6 +138,11 @@ bool tun_next_deadline(const struct tun *tun, uint64_t *at);
 
 /* True if `addr` is of the workstation network or of its link: what is there is never to be reached from anywhere else. */
 bool tun_is_local(const struct tun *tun, const struct ipaddr *addr);
+
+/* The number of the workstation with this address, which is asked for if it is not known. 0 and *number; -EAGAIN: it was asked
+ * for, come back; -EHOSTUNREACH: nobody answers, in three seconds, or nobody may have this address; -ENOBUFS: too many are asked
+ * for. Asks at most once a second, and as long as somebody calls this. */
+int tun_seek(struct tun *tun, const struct ipaddr *addr, uint64_t now, uint32_t *number);
 
 /* One frame of the workstation network, offload header first. `now` in microseconds, of the engine's clock. The bytes
  * must stay as they are until tcp_flush(). */

@@ -52,6 +52,11 @@
     X(DESTINATION_REFUSED, "destination-refused", "a connect into a range that is refused")                    \
     X(DESTINATION_UNKNOWN, "destination-unknown", "a connect to a virtual address that has no name")           \
     X(NOT_READY,         "not-ready",         "a connection before Tor was up")                                \
+    X(ONION_LINE,        "onion-line",        "a visitor of an onion service who did not begin as Tor does")   \
+    X(ONION_LIMIT,       "onion-limit",       "a visitor of an onion service beyond a limit")                  \
+    X(ONION_ABSENT,      "onion-absent",      "a visitor of an onion service whose workstation is not there")  \
+    X(ONION_REFUSED,     "onion-refused",     "a visitor of an onion service whose workstation refused")       \
+    X(ONION_SILENT,      "onion-silent",      "a visitor of an onion service whose workstation said nothing")  \
     X(SEND,              "send",              "a frame that the workstation's link did not take")
 /* clang-format on */
 

@@ -22,6 +22,7 @@ static const struct {
     bool fd;       /* a descriptor comes with it */
 } layout[CHANNEL_TYPE_END] = {
     [CHANNEL_GATEWAY_CONFIG] = {sizeof(struct channel_gateway_config), true},
+    [CHANNEL_ONION_PORT] = {sizeof(struct channel_onion_port), true},
     [CHANNEL_TOR_CONFIG] = {sizeof(struct channel_tor_config), true},
     [CHANNEL_KEEPER_CONFIG] = {sizeof(struct channel_keeper_config), true},
     [CHANNEL_SEGMENT] = {0, true},
@@ -90,17 +91,36 @@ static unsigned take_descriptors(struct msghdr *msg, int fds[FDS_MAX])
     return count;
 }
 
+#define ENDS(array) (memchr((array), '\0', sizeof(array)) != NULL)
+
+static bool onions_are_valid(const struct config_onions *onions)
+{
+    bool valid = onions->count <= CONFIG_ONIONS_MAX && onions->ports <= CONFIG_ONION_PORTS_MAX &&
+                 onions->clients <= CONFIG_ONION_CLIENTS_MAX;
+    for (uint32_t i = 0; valid && i < onions->count; i++)
+        valid = ENDS(onions->onion[i].name);
+    for (uint32_t i = 0; valid && i < onions->ports; i++)
+        valid = onions->port[i].onion < onions->count;
+    for (uint32_t i = 0; valid && i < onions->clients; i++)
+        valid =
+            onions->client[i].onion < onions->count && ENDS(onions->client[i].name) && ENDS(onions->client[i].key);
+    return valid;
+}
+
 static bool body_is_valid(const struct channel_message *m)
 {
-#define ENDS(array) (memchr((array), '\0', sizeof(array)) != NULL)
     switch (m->type) {
     case CHANNEL_GATEWAY_CONFIG:
         return ENDS(m->gateway_config.socket_directory) && ENDS(m->gateway_config.socket_name) &&
                m->gateway_config.identity.group_count <= CHANNEL_GROUPS_MAX &&
                m->gateway_config.dhcp_leases.count <= CONFIG_LEASES_MAX &&
-               m->gateway_config.stations.count <= CONFIG_STATIONS_MAX;
+               m->gateway_config.stations.count <= CONFIG_STATIONS_MAX &&
+               m->gateway_config.onion_ports <= CONFIG_ONION_PORTS_MAX;
+    case CHANNEL_ONION_PORT:
+        return m->onion_port.onion < CONFIG_ONIONS_MAX;
     case CHANNEL_TOR_CONFIG:
         return ENDS(m->tor_config.data) && ENDS(m->tor_config.socks) && ENDS(m->tor_config.torrc) &&
+               ENDS(m->tor_config.onion_directory) && onions_are_valid(&m->tor_config.onions) &&
                m->tor_config.identity.group_count <= CHANNEL_GROUPS_MAX;
     case CHANNEL_KEEPER_CONFIG:
         for (uint32_t i = 0; i < CONFIG_ATTACH_MAX; i++) {
@@ -116,7 +136,6 @@ static bool body_is_valid(const struct channel_message *m)
     default:
         return true;
     }
-#undef ENDS
 }
 
 int channel_receive(int end, struct channel_message *message)

@@ -22,6 +22,7 @@
 
 enum channel_type {
     CHANNEL_GATEWAY_CONFIG = 1, /* supervisor to gateway, first: struct channel_gateway_config and the TAP */
+    CHANNEL_ONION_PORT,         /* supervisor to gateway, next: struct channel_onion_port and its listener */
     CHANNEL_TOR_CONFIG,         /* supervisor to tor, first: struct channel_tor_config and the control connection */
     CHANNEL_KEEPER_CONFIG, /* supervisor to keeper, first: struct channel_keeper_config and the host's namespace */
     CHANNEL_SEGMENT,       /* keeper to supervisor: the segment's namespace, with the interfaces in it */
@@ -97,17 +98,31 @@ struct channel_gateway_config {
     uint32_t workstation_idle;
     uint32_t names;
     uint32_t queries;
+    struct ipnet visitors;
+    struct ipnet visitors6;
+    uint32_t onion_ports; /* so many messages of CHANNEL_ONION_PORT follow */
+};
+
+/* A port of an onion service. */
+struct channel_onion_port {
+    uint32_t onion;   /* index of the service */
+    uint32_t flows;   /* visitors' streams that the service may have at once */
+    struct ipaddr to; /* the workstation */
+    uint16_t to_port;
+    bool circuit; /* visitors have addresses of their own */
 };
 
 /* All that the embedded Tor's process is told. */
 struct channel_tor_config {
     struct channel_identity identity;
     enum log_level log_level;
-    char data[CONFIG_PATH_MAX];    /* Tor's data directory */
-    char socks[CONFIG_SOCKET_MAX]; /* path of its SOCKS socket */
-    char torrc[CONFIG_PATH_MAX];   /* file with the user's lines, or empty */
-    bool sandbox;                  /* as in struct config */
-    bool best_effort;              /* hardening.h */
+    char data[CONFIG_PATH_MAX];              /* Tor's data directory */
+    char socks[CONFIG_SOCKET_MAX];           /* path of its SOCKS socket */
+    char torrc[CONFIG_PATH_MAX];             /* file with the user's lines, or empty */
+    bool sandbox;                            /* as in struct config */
+    bool best_effort;                        /* hardening.h */
+    char onion_directory[CONFIG_SOCKET_MAX]; /* of the sockets of onion_listen.h */
+    struct config_onions onions;             /* as in struct config */
 };
 
 /* All that the keeper is told. */
@@ -145,6 +160,7 @@ struct channel_message {
     size_t length;
     union {
         struct channel_gateway_config gateway_config;
+        struct channel_onion_port onion_port;
         struct channel_tor_config tor_config;
         struct channel_keeper_config keeper_config;
         struct channel_tor_state tor_state;

@@ -125,6 +125,8 @@ static const struct key keys[] = {
     {"workstation", "dhcp_lease", KEY_LEASE, FIELD(dhcp_leases)},
     {"workstation", "station", KEY_STATION, FIELD(stations)},
     {"workstation", "stations", KEY_WORD, FIELD(served), .words = served_words, .fallback = "any"},
+    {"workstation", "visitors", KEY_NETWORK, FIELD(visitors), .fallback = "10.64.0.0/10"},
+    {"workstation", "visitors6", KEY_NETWORK6, FIELD(visitors6), .fallback = "fd6c:7601:7e3::/64"},
     {"workstation", "reject", KEY_BOOLEAN, FIELD(reject), .fallback = "no"},
     {"workstation", "mtu",     KEY_NUMBER,  FIELD(mtu), .min = 576, .max = 65520, .fallback = "1500"},
     {"workstation", "mac",     KEY_MAC,     FIELD(mac)},
@@ -229,6 +231,8 @@ static void section_list(char *out, size_t size)
         if (i == 0 || strcmp(keys[i].section, keys[i - 1].section) != 0)
             n += (size_t)snprintf(out + n, size - n, "%s[%s]", n > 0 ? ", " : "", keys[i].section);
     }
+    if (n < size)
+        snprintf(out + n, size - n, ", [onion \"name\"]");
 }
 
 /* "device, bridge ..." */
@@ -261,6 +265,12 @@ static void check_section_line(struct reader *r, const char *line)
     char known[160];
     if (end == NULL)
         return; /* libinih says that */
+    if (config_onion_is_section(name, (size_t)(end - name))) {
+        const char *says = config_onion_section_error(name, (size_t)(end - name));
+        if (says != NULL)
+            refuse(r, r->line, "[%.*s]: %s", (int)(end - name), name, says);
+        return;
+    }
     if (!section_is_known(name, (size_t)(end - name))) {
         section_list(known, sizeof(known));
         refuse(r, r->line, "[%.*s]: no such section; there are %s", (int)(end - name), name, known);
@@ -468,6 +478,22 @@ static bool key_store(struct config *config, const struct key *key, const char *
     return says == NULL;
 }
 
+/* A key of a section [onion "name"]. */
+static int take_onion_key(struct reader *r, const char *section, const char *name, const char *value)
+{
+    bool known;
+    if (value == NULL || value[0] == '\0') {
+        refuse(r, r->line, "onion.%s: no value; write one, or remove the line", name);
+        return 0;
+    }
+    const char *says = config_onion_key(&r->config->onions, section, name, value, r->line, &known);
+    if (!known)
+        refuse(r, r->line, "onion.%s: no such key; [onion] has " CONFIG_ONION_KEYS, name);
+    else if (says != NULL)
+        refuse(r, r->line, "onion.%s: \"%s\" will not do; %s", name, value, says);
+    return r->status == 0;
+}
+
 /* For libinih: a key and its value. */
 static int take_key(void *ctx, const char *section, const char *name, const char *value)
 {
@@ -479,6 +505,8 @@ static int take_key(void *ctx, const char *section, const char *name, const char
         refuse(r, r->line, "%s: a key outside of a section; write the section's name in brackets above it", name);
         return 0;
     }
+    if (config_onion_is_section(section, strlen(section)))
+        return take_onion_key(r, section, name, value);
     size_t i = 0;
     while (i < KEYS_COUNT && (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0))
         i++;
@@ -667,6 +695,38 @@ static void check_stations(struct reader *r)
                "MAC ADDRESS for each instead");
 }
 
+static bool networks_overlap(const struct ipnet *a, const struct ipnet *b)
+{
+    return a->len != 0 && b->len != 0 && (ipnet_contains(a, &b->addr) || ipnet_contains(b, &a->addr));
+}
+
+/* No flow that a workstation opens is to meet an address of a visitor. */
+static void check_visitors(struct reader *r, const char *key, const struct ipnet *visitors, const struct ipnet *net,
+                           const struct ipnet *names)
+{
+    int line = line_of(r, "workstation", key);
+    if (visitors->len > 120)
+        refuse(r, line, "workstation.%s: too small a range; write one of 256 addresses at least", key);
+    else if (networks_overlap(visitors, net) || networks_overlap(visitors, names))
+        refuse(r, line,
+               "workstation.%s: the range overlaps the workstation network or that of virtual addresses; write "
+               "another",
+               key);
+}
+
+static void check_onions(struct reader *r)
+{
+    const struct config *c = r->config;
+    int line = 0;
+    const char *says = config_onion_check(&c->onions, &c->network, &c->network6, &line);
+    if (says != NULL)
+        refuse(r, line, "onion: %s", says);
+    if (!config_onion_tells_visitors(&c->onions))
+        return;
+    check_visitors(r, "visitors", &c->visitors, &c->network, &c->virtual_net);
+    check_visitors(r, "visitors6", &c->visitors6, &c->network6, &c->virtual_net6);
+}
+
 /* What no key can say by itself. */
 static void check_whole(struct reader *r)
 {
@@ -687,6 +747,7 @@ static void check_whole(struct reader *r)
     check_dhcp(r);
     check_ipv6(r);
     check_stations(r);
+    check_onions(r);
     line = line_of(r, "dns", "virtual");
     const char *why = dns_virtual_range_error(&c->virtual_net, &c->network);
     if (why != NULL)

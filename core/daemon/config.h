@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/ipaddr.h"
+#include "daemon/config_onion.h"
 #include "daemon/config_value.h"
 #include "daemon/log.h"
 #include "socks/policy.h"
@@ -108,10 +109,12 @@ struct config {
     struct config_leases dhcp_leases;
     struct config_stations stations;
     enum config_served served;
-    bool reject;    /* tell workstations what is dropped */
-    uint32_t mtu;   /* bytes of an IP packet on the TAP */
-    uint8_t mac[6]; /* the gateway's own, or zeros: drawn at start */
-    bool offload;   /* checksum and segmentation offload on the TAP */
+    struct ipnet visitors;  /* where visitors of onion services have their addresses, with source = circuit */
+    struct ipnet visitors6; /* the same for IPv6 */
+    bool reject;            /* tell workstations what is dropped */
+    uint32_t mtu;           /* bytes of an IP packet on the TAP */
+    uint8_t mac[6];         /* the gateway's own, or zeros: drawn at start */
+    bool offload;           /* checksum and segmentation offload on the TAP */
 
     /* [tor] */
     enum config_mode mode;
@@ -121,6 +124,9 @@ struct config {
     bool allow_private;            /* connect to addresses that are not the Internet's, too? */
     bool sandbox;                  /* may Tor filter its own system calls? */
     uint32_t connect_timeout;      /* s a stream may take to open */
+
+    /* [onion "name"] */
+    struct config_onions onions;
 
     /* [isolation] */
     unsigned isolation;                     /* set of enum isolation_field */

@@ -190,6 +190,8 @@ int event_loop_new(struct event_loop **out, struct gateway *gateway, int channel
         status = socks_upstream_watch(gateway->upstream, uv_backend_fd(&loop->uv), READY_LOOP);
     if (status == 0)
         status = socks_upstream_watch(gateway->upstream, dns_service_fd(gateway->dns_service), GATEWAY_READY_DNS);
+    if (status == 0 && gateway->onion != NULL)
+        status = socks_upstream_watch(gateway->upstream, gateway_onion_fd(gateway), GATEWAY_READY_ONION);
     if (status == 0)
         status = socks_upstream_watch(gateway->upstream, gateway->tap, GATEWAY_READY_LINK);
     if (status != 0)

@@ -23,7 +23,7 @@
  * it knows which files Tor opens, and it works with all that we ask of Tor: a control connection by descriptor, a SOCKS
  * socket in a directory, DisableNetwork taken back later. What it forbids is to start another program, so Tor refuses
  * a configuration with both Sandbox and a transport of its own to start. So it is on (tor.sandbox), unless the torrc
- * starts a transport; and ours is beneath it in any case, from before Tor's first line runs.
+ * starts a transport or there are onion services, whose directories Tor looks at again later; and ours is beneath it in any case, from before Tor's first line runs.
  *
  * Conditions compare 32 bits of an argument, which is all that the kernel looks at in an int. What they guard:
  *

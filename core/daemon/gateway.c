@@ -26,7 +26,7 @@
 
 /* The engine asks the upstream of a flow, which needs to know what time it is: Tor, or for port 53 the gateway itself. */
 
-static void begin_flow(struct gateway *g, uint32_t index, struct gateway_flow flow, const struct host *workstation)
+void gateway_begin_flow(struct gateway *g, uint32_t index, struct gateway_flow flow, const struct host *workstation)
 {
     flow.station = (uint16_t)workstation->station;
     g->flows[index] = flow;
@@ -54,7 +54,7 @@ static int open_dns(struct gateway *g, struct tcp_flow_id id, uint32_t host)
         drop_count(&g->upstream_drops, DROP_DNS_QUOTA);
         return -EACCES; /* counted */
     }
-    begin_flow(g, id.index, (struct gateway_flow){.host = host, .dns_stream = stream}, workstation);
+    gateway_begin_flow(g, id.index, (struct gateway_flow){.host = host, .dns_stream = stream}, workstation);
     return 0;
 }
 
@@ -104,6 +104,13 @@ static void engine_closed(void *ctx, struct tcp_flow_id id)
     struct gateway *g = ctx;
     if (g->flows[id.index].dns_stream != 0)
         dns_service_closed(g->dns_service, g->flows[id.index].dns_stream);
+    else if (g->flows[id.index].service != 0)
+        socks_upstream_shut(g->upstream, id);
+}
+
+static void engine_opened(void *ctx, struct tcp_flow_id id, int status)
+{
+    gateway_onion_opened(ctx, id, status);
 }
 
 static int engine_emit(void *ctx, struct tcp_out *out)
@@ -178,8 +185,8 @@ static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tupl
         !(target->isolation & by_destination))
         target->nym = NYM_DOUBLED | g->doubled++;
     target->tag = id.index;
-    begin_flow(g, id.index, (struct gateway_flow){.host = host, .name = name, .port = tuple->src_port},
-               workstation);
+    gateway_begin_flow(g, id.index, (struct gateway_flow){.host = host, .name = name, .port = tuple->src_port},
+                       workstation);
     return 0;
 }
 
@@ -196,7 +203,10 @@ static void target_done(void *ctx, uint32_t tag)
 {
     struct gateway *g = ctx;
     const struct gateway_flow *flow = &g->flows[tag];
-    port_use_give(&g->ports, flow->host, flow->port);
+    if (flow->service != 0)
+        gateway_onion_ended(g, tag);
+    else
+        port_use_give(&g->ports, flow->host, flow->port);
     if (flow->name != 0)
         dns_unpin(g->dns, flow->name);
     end_flow(g, tag);
@@ -277,6 +287,7 @@ static int init_engine(struct gateway *g)
         .read = engine_read,
         .release = engine_release,
         .closed = engine_closed,
+        .opened = engine_opened,
         .emit = engine_emit,
         .unreachable = engine_unreachable,
     };
@@ -461,6 +472,13 @@ static int init_receive(struct gateway *g)
     return receive_init(&g->receive, RECEIVE_BYTES);
 }
 
+static int init_onion(struct gateway *g)
+{
+    const struct gateway_onion_ports *ports = g->onion_ports;
+    g->onion_ports = NULL;
+    return ports != NULL && ports->count > 0 ? gateway_onion_init(g, ports) : 0;
+}
+
 static void fini_engine(struct gateway *g)
 {
     memory_unmap(&g->engine_memory);
@@ -516,6 +534,7 @@ static const struct part {
     {"make the DNS service", init_dns_service, fini_dns_service},
     {"make the link", init_tun, fini_tun},
     {"make the receive buffer", init_receive, fini_receive},
+    {"listen for visitors of onion services", init_onion, gateway_onion_fini},
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -524,13 +543,15 @@ static void fini_parts(struct gateway *g, size_t count)
 {
     while (count > 0)
         parts[--count].fini(g);
+    for (uint32_t i = 0; g->onion_ports != NULL && i < g->onion_ports->count; i++)
+        close(g->onion_ports->listener[i]);
     close(g->tap);
 }
 
-int gateway_init(struct gateway *g, const struct channel_gateway_config *config, int tap, uint64_t now,
-                 const char **step)
+int gateway_init(struct gateway *g, const struct channel_gateway_config *config, int tap,
+                 const struct gateway_onion_ports *onions, uint64_t now, const char **step)
 {
-    *g = (struct gateway){.config = config, .tap = tap, .now = now};
+    *g = (struct gateway){.config = config, .tap = tap, .onion_ports = onions, .now = now};
     for (size_t i = 0; i < PARTS; i++) {
         *step = parts[i].step;
         int status = parts[i].init(g);
@@ -558,6 +579,9 @@ int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
             tun_input(&g->tun, g->receive.frame[i], now);
     }
     tun_advance(&g->tun, now);
+    int status = gateway_onion_turn(g, (ready & GATEWAY_READY_ONION) != 0, now);
+    if (status != 0)
+        return status;
     int n = socks_upstream_dispatch(g->upstream, UPSTREAM_EVENTS, now);
     if (n < 0)
         return n;
@@ -575,15 +599,16 @@ int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
 
 bool gateway_next_deadline(const struct gateway *g, uint64_t *at)
 {
-    uint64_t each[4];
-    const bool waits[4] = {
+    uint64_t each[5];
+    const bool waits[5] = {
         tcp_next_deadline(g->engine, &each[0]),
         socks_upstream_next(g->upstream, &each[1]),
         dns_service_next(g->dns_service, &each[2]),
         tun_next_deadline(&g->tun, &each[3]),
+        gateway_onion_next(g, &each[4]),
     };
     bool any = false;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         if (waits[i] && (!any || each[i] < *at))
             *at = each[i];
         any = any || waits[i];

@@ -20,6 +20,7 @@
 #include "daemon/channel.h"
 #include "daemon/counters.h"
 #include "daemon/dns_service.h"
+#include "daemon/gateway_onion.h"
 #include "daemon/port_use.h"
 #include "dns/answer.h"
 #include "socks/upstream.h"
@@ -31,8 +32,9 @@
 
 /* What may be ready, as a set of bits. */
 enum gateway_ready {
-    GATEWAY_READY_LINK = 1 << 0, /* the TAP has frames */
-    GATEWAY_READY_DNS = 1 << 1,  /* Tor said something to a lookup */
+    GATEWAY_READY_LINK = 1 << 0,  /* the TAP has frames */
+    GATEWAY_READY_DNS = 1 << 1,   /* Tor said something to a lookup */
+    GATEWAY_READY_ONION = 1 << 2, /* onion services have visitors */
 };
 
 /* What is kept beside a flow of the engine, by its index. */
@@ -42,6 +44,8 @@ struct gateway_flow {
     uint16_t port;       /* source port, as port_use has it */
     uint16_t station;    /* the workstation's number that its addresses have in common */
     uint32_t dns_stream; /* its number in the DNS service, if it ends there; else 0 */
+    uint16_t service;    /* index of the onion service whose visitor's it is, from 1; else 0 */
+    uint16_t opening;    /* and its place among those that open, from 1, or 0 (gateway_onion.c) */
 };
 
 /* A mapping of zeroed memory. */
@@ -76,21 +80,27 @@ struct gateway {
     uint64_t doubled;      /* flows so far whose source port was in use already */
     uint32_t active;       /* flows that have an upstream; one in TIME-WAIT has none any more */
     struct socks_upstream *upstream;
-    struct drops upstream_drops; /* flows that choose_target() refused */
+    const struct gateway_onion_ports *onion_ports; /* until g->onion is made: borrowed */
+    struct gateway_onion *onion;                   /* NULL: there are no onion services */
+    struct drops upstream_drops; /* flows that choose_target() refused, and visitors of onion services */
     struct tun tun;
     struct receive receive;
 };
 
-/* Build everything. `config` is borrowed, `tap` taken over, also on failure. 0, or negative errno with *step set to a
+/* Build everything. `config` is borrowed, `tap` and the listeners in `onions` taken over, also on failure. 0, or negative errno with *step set to a
  * static text; then nothing is left to undo. */
-int gateway_init(struct gateway *g, const struct channel_gateway_config *config, int tap, uint64_t now,
-                 const char **step);
+int gateway_init(struct gateway *g, const struct channel_gateway_config *config, int tap,
+                 const struct gateway_onion_ports *onions, uint64_t now, const char **step);
 
 void gateway_fini(struct gateway *g);
 
 /* One turn at `now`: take in what is `ready`, run what is due, let go of what came of it. True in *again if there is
  * more to do without waiting. 0, or negative errno if the link or the upstream is broken for good. */
 int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again);
+
+/* Keep `flow` beside the engine's flow `index`, which is of this workstation. It ends when its upstream is let go of. */
+void gateway_begin_flow(struct gateway *g, uint32_t index, struct gateway_flow flow,
+                        const struct host *workstation);
 
 /* When the next turn is due though nothing is ready, in *at (microseconds); false if there is no such time. */
 bool gateway_next_deadline(const struct gateway *g, uint64_t *at);

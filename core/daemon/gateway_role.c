@@ -17,6 +17,7 @@
 #include "daemon/log.h"
 #include "daemon/sandbox.h"
 #include "daemon/trim.h"
+#include "socks/onion.h"
 
 /* The supervisor ends us, over the channel or by SIGKILL, and nobody else: a signal to every process of a service is
  * meant for the supervisor. */
@@ -33,8 +34,23 @@ static int fail(const char *step, int status)
     return 1;
 }
 
+/* What follows the configuration. 0, or negative errno; what came is then left to the end of the process. */
+static int receive_onions(int channel, uint32_t count, struct gateway_onion_ports *ports)
+{
+    struct channel_message message;
+    while (ports->count < count) {
+        int status = channel_receive(channel, &message);
+        if (status <= 0 || message.type != CHANNEL_ONION_PORT)
+            return status < 0 ? status : -EPROTO;
+        ports->listener[ports->count] = message.fd;
+        ports->port[ports->count++] = message.onion_port;
+    }
+    return 0;
+}
+
 int gateway_role_run(int channel)
 {
+    struct gateway_onion_ports onions = {0};
     struct channel_message message;
     log_setup(LOG_LEVEL_INFO, "gateway", false);
     ignore_signals();
@@ -44,14 +60,18 @@ int gateway_role_run(int channel)
     if (status <= 0)
         return fail("receive the configuration", status);
     struct channel_gateway_config config = message.gateway_config;
+    const int tap = message.fd;
     log_setup(config.log_level, "gateway", config.log_identities);
+    status = receive_onions(channel, config.onion_ports, &onions);
+    if (status != 0)
+        return fail("receive the onion services", status);
 
     hardening_setup(config.best_effort);
     const char *step = NULL;
     struct sandbox_config sandbox = {
         .identity = config.identity,
         .directory = config.socket_directory,
-        .descriptors = config.flows + GATEWAY_DNS_CALLS,
+        .descriptors = config.flows + GATEWAY_DNS_CALLS + (onions.count > 0 ? ONION_WAITING_MAX + onions.count : 0),
         .channel = channel,
     };
     status = sandbox_enter(&sandbox, &step);
@@ -60,7 +80,7 @@ int gateway_role_run(int channel)
     snprintf(config.socket_directory, sizeof(config.socket_directory), "%s", SANDBOX_DIRECTORY);
 
     struct gateway gateway;
-    status = gateway_init(&gateway, &config, message.fd, event_loop_now(), &step);
+    status = gateway_init(&gateway, &config, tap, &onions, event_loop_now(), &step);
     if (status != 0)
         return fail(step, status);
     struct event_loop *loop;

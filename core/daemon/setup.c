@@ -32,6 +32,7 @@
 #include "daemon/console_socket.h"
 #include "daemon/identity.h"
 #include "daemon/log.h"
+#include "daemon/onion_listen.h"
 #include "daemon/privileges.h"
 #include "socks/directory.h"
 #include "socks/torrc.h"
@@ -52,6 +53,8 @@ struct work {
     struct setup *setup;
     const struct config *config;
     struct identities who;
+    uint32_t visited; /* of the next: listeners of onion services */
+    int visitors[CONFIG_ONION_PORTS_MAX];
     struct device device;
     uint8_t mac[6]; /* the gateway's */
     int host;       /* network namespace that we were started in; -1 without a segment */
@@ -140,6 +143,44 @@ static int make_directories(struct work *w, struct channel_tor_config *tor, stru
     if (status != 0)
         return fail(w, status, "make the directory of Tor's SOCKS socket (tor.data)",
                     status == -ENOTEMPTY ? NOT_OURS : NULL);
+    return 0;
+}
+
+/* With an external Tor, whoever it runs as has the directory of its SOCKS socket. */
+static int find_tor_uid(const struct work *w, const char *socket_directory, uid_t *out)
+{
+    struct stat st;
+    *out = w->who.tor.uid;
+    if (w->config->mode == CONFIG_MODE_EMBEDDED)
+        return 0;
+    if (stat(socket_directory, &st) != 0)
+        return -errno;
+    *out = st.st_uid;
+    /* Nothing else was kept there so far. */
+    if (mkdir(w->config->data, 0755) != 0 && errno != EEXIST)
+        return -errno;
+    return lock_directory(w->config->data);
+}
+
+static int make_onions(struct work *w, struct channel_tor_config *tor, const char *socket_directory)
+{
+    const struct config *c = w->config;
+    uid_t uid = 0;
+    if (c->onions.count == 0)
+        return 0;
+    int n = snprintf(tor->onion_directory, sizeof(tor->onion_directory), "%s/onion", c->data);
+    int status = n > 0 && (size_t)n < sizeof(tor->onion_directory) ? 0 : -ENAMETOOLONG;
+    if (status == 0)
+        status = find_tor_uid(w, socket_directory, &uid);
+    if (status == 0)
+        status = onion_listen(tor->onion_directory, &c->onions, uid, w->visitors);
+    if (status != 0)
+        return fail(w, status, "make the sockets of onion services (tor.data)",
+                    status == -ENAMETOOLONG  ? "choose a shorter path"
+                    : status == -EWOULDBLOCK ? "another cloister runs on it: give each a directory of its own"
+                                             : NULL);
+    w->visited = c->onions.ports;
+    tor->onions = c->onions;
     return 0;
 }
 
@@ -333,6 +374,24 @@ static void note_public(const struct config *c)
                         "you are; and what else has addresses of it cannot be reached"));
 }
 
+static int send_onions(struct work *w)
+{
+    const struct config_onions *onions = &w->config->onions;
+    int status = 0;
+    for (uint32_t i = 0; status == 0 && i < w->visited; i++) {
+        const struct config_onion_port *port = &onions->port[i];
+        const struct channel_onion_port message = {
+            .onion = port->onion,
+            .flows = onions->onion[port->onion].flows,
+            .to = port->to,
+            .to_port = port->to_port,
+            .circuit = onions->onion[port->onion].circuit,
+        };
+        status = channel_send(w->setup->gateway.channel, CHANNEL_ONION_PORT, &message, w->visitors[i]);
+    }
+    return status;
+}
+
 static int start_gateway(struct work *w, struct channel_gateway_config *out)
 {
     const struct config *c = w->config;
@@ -381,10 +440,15 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->workstation_idle = c->workstation_idle;
     out->names = c->names;
     out->queries = c->queries;
+    out->visitors = c->visitors;
+    out->visitors6 = c->visitors6;
+    out->onion_ports = w->visited;
 
     int status = child_start(&w->setup->gateway, "gateway", true);
     if (status == 0)
         status = channel_send(w->setup->gateway.channel, CHANNEL_GATEWAY_CONFIG, out, w->device.fd);
+    if (status == 0)
+        status = send_onions(w);
     close(w->device.fd);
     w->device.fd = -1;
     return status == 0 ? 0 : fail(w, status, "start the process gateway", NULL);
@@ -538,6 +602,8 @@ int setup_run(struct setup *setup, const struct config *config, char reason[SETU
     if (status == 0)
         status = embedded ? make_directories(&w, &tor, &gateway) : find_external_socket(&w, &gateway);
     if (status == 0)
+        status = make_onions(&w, &tor, gateway.socket_directory);
+    if (status == 0)
         status = make_listeners(&w, gateway.socket_directory);
     if (status == 0)
         status = choose_mac(&w);
@@ -558,6 +624,8 @@ int setup_run(struct setup *setup, const struct config *config, char reason[SETU
             close(w.device.fd);
         end_children(setup);
     }
+    while (w.visited > 0)
+        close(w.visitors[--w.visited]);
     if (w.segment >= 0)
         close(w.segment);
     if (w.host >= 0)

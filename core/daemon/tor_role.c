@@ -14,6 +14,7 @@
 #include "daemon/landlock.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
+#include "daemon/tor_onions.h"
 #include "socks/tor_process.h"
 #include "socks/torrc.h"
 
@@ -109,6 +110,15 @@ int tor_role_run(int channel)
                   LOG_S("directory", config.data), LOG_E("error", status));
         return 1;
     }
+    static struct tor_onions_options onions; /* as above */
+    status = tor_onions_prepare(&config);
+    if (status == 0)
+        status = tor_onions_write(&config, &onions);
+    if (status != 0) {
+        log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "make the directories of onion services (tor.data)"),
+                  LOG_S("directory", config.data), LOG_E("error", status));
+        return 1;
+    }
     status = lock_in(config.best_effort, &step);
     if (status != 0) {
         log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", step), LOG_E("error", status));
@@ -121,15 +131,23 @@ int tor_role_run(int channel)
             LOG_LEVEL_INFO, "sandbox",
             LOG_S("note", "the torrc has Tor start a transport, which its own sandbox does not allow: it is off"));
 
+    /* Told to open its network, Tor looks at its services' directories again, which its own sandbox does not let it. */
+    if (config.sandbox && !transports && config.onions.count > 0)
+        log_event(LOG_LEVEL_INFO, "sandbox",
+                  LOG_S("note", "there are onion services, which Tor's own sandbox does not allow: it is off"));
+
     struct tor_process_config tor = {
         .data = config.data,
         .socks = config.socks,
         .torrc = config.torrc[0] != '\0' ? config.torrc : NULL,
         .control_fd = message.fd,
         .group = true,
-        .sandbox = config.sandbox && !transports,
+        .sandbox = config.sandbox && !transports && config.onions.count == 0,
+        .more = onions.option,
+        .more_count = onions.count,
         .disabled = true,
     };
+    tor_onions_announce(&config);
     status = tor_process_run(&tor);
     if (status < 0) {
         log_event(LOG_LEVEL_ERROR, "fatal", LOG_S("step", "start Tor"), LOG_E("error", status));

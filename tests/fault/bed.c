@@ -397,7 +397,7 @@ void bed_run(struct bed_result *first, struct bed_result *second)
     int tap = open("/dev/null", O_RDWR | O_CLOEXEC);
     const struct fault_device device = {.fd = tap, .read = device_read, .write = device_write};
     fault_set_device(&device);
-    if (gateway_init(&bed.gateway, bed_config(), tap, bed.now, &step) != 0) {
+    if (gateway_init(&bed.gateway, bed_config(), tap, NULL, bed.now, &step) != 0) {
         *first = *second = (struct bed_result){.broken = "no gateway"};
         return;
     }

@@ -126,7 +126,7 @@ static int start(void)
     if (tap < 0)
         tap = open("/dev/zero", O_RDWR | O_CLOEXEC); /* not to be polled, which is one more way to fail */
     fault_switch(true);
-    int status = gateway_init(&gateway, bed_config(), tap, 1000000, &step);
+    int status = gateway_init(&gateway, bed_config(), tap, NULL, 1000000, &step);
     if (status == 0) {
         status = event_loop_new(&loop, &gateway, ends[1]);
         fault_switch(false);

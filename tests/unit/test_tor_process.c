@@ -129,10 +129,26 @@ static void a_path_that_could_break_out_of_its_place_is_refused(void **state)
     assert_int_equal(tor_process_arguments(&config, &arguments), 0);
 }
 
+static void further_options_add_to_those_of_the_torrc_in_their_order(void **state)
+{
+    (void)state;
+    static const struct tor_process_option more[] = {{"HiddenServiceDir", "/d"},
+                                                     {"HiddenServicePort", "80 unix:\"/s\""}};
+    config.more = more;
+    config.more_count = 2;
+    assert_int_equal(tor_process_arguments(&config, &arguments), 0);
+    assert_string_equal(value_of("--+HiddenServiceDir"), "/d");
+    int at = 0;
+    while (strcmp(arguments.argv[at], "--+HiddenServiceDir") != 0)
+        at++;
+    assert_string_equal(arguments.argv[at + 2], "--+HiddenServicePort");
+    assert_string_equal(arguments.argv[at + 3], "80 unix:\"/s\"");
+}
+
 static void a_path_that_does_not_fit_is_refused(void **state)
 {
     (void)state;
-    static char longer[9000];
+    static char longer[sizeof(arguments.text) + 1000];
     memset(longer, 'x', sizeof(longer) - 1);
     longer[0] = '/';
     config.data = longer;
@@ -151,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup(the_sandbox_is_not_left_to_the_torrc, defaults),
         cmocka_unit_test_setup(what_is_optional_can_be_left_out_or_given, defaults),
         cmocka_unit_test_setup(a_path_that_could_break_out_of_its_place_is_refused, defaults),
+        cmocka_unit_test_setup(further_options_add_to_those_of_the_torrc_in_their_order, defaults),
         cmocka_unit_test_setup(a_path_that_does_not_fit_is_refused, defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

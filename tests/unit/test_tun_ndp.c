@@ -149,8 +149,8 @@ static void the_rest_of_neighbour_discovery_is_not_for_us(void **state)
     uint8_t body[64] = {0};
     spec.hop_limit = 255;
     spec.dst = RIG_GATEWAY6;
-    static const uint8_t types[] = {133, 134, 136, 137};
-    for (size_t i = 0; i < 4; i++) {
+    static const uint8_t types[] = {133, 134, 137};
+    for (size_t i = 0; i < 3; i++) {
         rig_icmpv6(&message, &spec, types[i], 0, 0, body, sizeof(body));
         rig_frame(&wire, &spec, &message);
         rig_expect_drop(rig, &wire, DROP_NDP_OTHER);
