@@ -33,6 +33,7 @@ enum drop input_tcp(struct tun *tun, const struct packet *packet, const struct f
         .gso_size = frame->offload.gso_size,
     };
     tcp_input(tun->engine, &in, now);
+    fast_learn(tun, frame, packet, host);
     return DROP_NONE;
 }
 

@@ -82,10 +82,7 @@ enum drop input_ipv4(struct tun *tun, const struct frame *frame, uint64_t now)
 
     switch (packet.protocol) {
     case PACKET_TCP:
-        why = input_tcp(tun, &packet, frame, host, now);
-        if (why == DROP_NONE)
-            fast_learn(tun, frame, &packet, host);
-        return why;
+        return input_tcp(tun, &packet, frame, host, now);
     case PACKET_UDP:
         return input_udp(tun, &packet, frame, host);
     case PACKET_ICMP:

@@ -164,19 +164,21 @@ bool ipv6_is_host(const struct ipaddr *addr, const struct ipv6_scope *scope)
            !ipv6_is_gateway(addr, scope);
 }
 
+bool ipv6_is_destination(const struct ipaddr *addr, const struct ipv6_scope *scope)
+{
+    if (ipv6_is_gateway(addr, scope))
+        return true;
+    return !ipv6_is_multicast(addr) && !ipv6_is_link_local(addr) && !is_special(addr) &&
+           !(ipnet_contains(&scope->network, addr) && is_anycast(addr, &scope->network));
+}
+
 enum drop ipv6_check_addresses(const struct packet *packet, const struct ipv6_scope *scope)
 {
     bool to_gateway = ipv6_is_gateway(&packet->dst, scope);
     bool neighbour = ipv6_is_link_local(&packet->src) && !ipv6_is_gateway(&packet->src, scope);
     if (!ipv6_is_host(&packet->src, scope) && !(neighbour && to_gateway))
         return DROP_IP_SOURCE;
-    if (to_gateway)
-        return DROP_NONE;
-    if (ipv6_is_multicast(&packet->dst) || ipv6_is_link_local(&packet->dst) || is_special(&packet->dst))
-        return DROP_IP_DESTINATION;
-    if (ipnet_contains(&scope->network, &packet->dst) && is_anycast(&packet->dst, &scope->network))
-        return DROP_IP_DESTINATION;
-    return DROP_NONE;
+    return to_gateway || ipv6_is_destination(&packet->dst, scope) ? DROP_NONE : DROP_IP_DESTINATION;
 }
 
 void ipv6_build(uint8_t *at, const struct ipaddr *src, const struct ipaddr *dst, enum packet_protocol protocol,

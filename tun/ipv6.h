@@ -32,6 +32,9 @@ enum drop ipv6_parse(struct packet *packet, struct bytes raw);
  * unspecified, loopback, other link-local addresses, and addresses that stand for IPv4 ones (::/96, ::ffff:0:0/96). */
 enum drop ipv6_check_addresses(const struct packet *packet, const struct ipv6_scope *scope);
 
+/* True if a packet of a host of the network of `scope` may have `addr` as its destination. */
+bool ipv6_is_destination(const struct ipaddr *addr, const struct ipv6_scope *scope);
+
 /* True if `addr` is one that a workstation may have in the network of `scope`. */
 bool ipv6_is_host(const struct ipaddr *addr, const struct ipv6_scope *scope);
 

@@ -108,7 +108,7 @@ struct tun {
     void *ctx;                 /* for ops */
     struct tcp_engine *engine; /* borrowed */
     struct hosts hosts;
-    struct fast_known known[FAST_KNOWN];
+    struct fast_known known4[FAST_KNOWN], known6[FAST_KNOWN];
     struct ipv6_scope scope6; /* the configuration's IPv6 addresses, as tun/ipv6.h wants them */
     struct ra_schedule ra;
     struct mld_schedule mld;

@@ -146,7 +146,9 @@ static void feed_both(struct rig *rig, struct tun *twin, const struct wire *wire
     unsigned handed = rig->tcp_count - count;
     unsigned sent = rig->sent_count;
     rig->tcp = (struct tcp_in){0};
+    rig->fed = twin;
     tun_input(twin, bytes_of(frame.b, frame.n), rig->now);
+    rig->fed = NULL;
     assert_int_equal(rig->tcp_count - count, 2 * handed);
     assert_int_equal(rig->sent_count, 2 * sent);
     assert_memory_equal(&rig->tun.drops, &twin->drops, sizeof(twin->drops));
@@ -156,41 +158,82 @@ static void feed_both(struct rig *rig, struct tun *twin, const struct wire *wire
         assert_true(same_segment(&in, &rig->tcp));
 }
 
-/* Three workstations that take one another's addresses, frames of all offload headers, spoilt and good. */
-static void the_short_way_finds_what_the_long_way_does(void **state)
+/* Who speaks with whom, in each family. */
+struct cast {
+    const char *sources[5]; /* the last one may be nobody's */
+    const char *targets[8]; /* the first is where most goes; others are for nobody */
+    uint8_t gso;
+    uint16_t tcp_at; /* in the frame, without offload header */
+};
+
+static const struct cast cast4 = {
+    .sources = {RIG_STATION, RIG_OTHER, "10.152.152.27", "10.152.152.43", RIG_GATEWAY},
+    .targets = {RIG_FAR, RIG_FAR, "198.51.100.7", "127.0.0.1", "10.152.191.255", RIG_GATEWAY, "224.0.0.1",
+                "0.0.0.0"},
+    .gso = VIRTIO_NET_HDR_GSO_TCPV4,
+    .tcp_at = 34,
+};
+
+/* Two of the sources are remembered in the same place; the link-local one may speak to the gateway only. */
+static const struct cast cast6 = {
+    .sources = {RIG_STATION6, RIG_OTHER6, "fd19:c33d:88bc::21", "fe80::11", RIG_GATEWAY6},
+    .targets = {RIG_FAR6, RIG_GATEWAY6, "2001:db8::7", "::1", "ff02::1", "fe80::10",
+                "fd19:c33d:88bc::", "::ffff:1.2.3.4"},
+    .gso = VIRTIO_NET_HDR_GSO_TCPV6,
+    .tcp_at = 54,
+};
+
+static void spoil(struct random *r, struct spec *spec, struct wire *payload, const struct cast *cast)
 {
-    (void)state;
-    static const char *const sources[] = {RIG_STATION, RIG_OTHER, "10.152.152.27", "10.152.152.43", RIG_GATEWAY};
-    static const char *const targets[] = {RIG_FAR, RIG_FAR, "198.51.100.7", "127.0.0.1", "10.152.191.255"};
-    struct tun_config config = rig_config();
+    if (random_below(r, 16) == 0)
+        payload->b[12] = (uint8_t)random_u64(r); /* the length of the header */
+    if (random_below(r, 32) == 0)
+        spec->protocol = 253; /* RFC 3692: nobody's */
+    if (random_below(r, 2) == 0)
+        spec->offload.flags = (uint8_t)random_below(r, 4);
+    if (random_below(r, 3) == 0)
+        spec->offload.gso_type = random_below(r, 2) == 0 ? cast->gso : (uint8_t)random_below(r, 6);
+    spec->offload.gso_size = (uint16_t)(random_below(r, 2) * 100);
+    spec->offload.csum_start = (uint16_t)(cast->tcp_at - (random_below(r, 8) == 0));
+    spec->offload.csum_offset = random_below(r, 8) == 0 ? 6 : 16;
+    spec->padding = random_below(r, 4) == 0 ? random_below(r, 8) : 0;
+    spec->total_len_add = random_below(r, 16) == 0 ? (int)random_below(r, 60) - 50 : 0;
+    spec->fragment = random_below(r, 16) == 0 ? (uint16_t)random_u64(r) : 0;
+    if (spec->type == 0x86dd && random_below(r, 32) == 0) { /* an empty extension header for destinations */
+        static const uint8_t options[8] = {6, 0, 1, 4};
+        memcpy(spec->options, options, sizeof(options));
+        spec->options_len = sizeof(options);
+        spec->protocol = 60;
+    }
+}
+
+/* Workstations that take one another's addresses, frames of all offload headers, spoilt and good. */
+static void the_short_way_finds_what_the_long_way_does(bool ipv6)
+{
+    const struct cast *cast = ipv6 ? &cast6 : &cast4;
+    struct tun_config config = ipv6 ? rig_config6() : rig_config();
     struct rig *rig = rig_start(&config);
     struct random r = random_start();
     struct tun twin;
     static struct wire wire, payload;
     twin_start(&twin, rig);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        struct spec spec = rig_spec(6);
+        struct spec spec = ipv6 ? rig_spec6(6) : rig_spec(6);
         /* Runs of frames that are alike, or the short way would hardly be gone. */
-        spec.src = sources[round / 8 % 4 == 3 ? random_below(&r, 5) : round / 200 % 4];
+        spec.src = cast->sources[round / 8 % 4 == 3 ? random_below(&r, 5) : round / 200 % 4];
         spec.src_mac[5] = (uint8_t)(2 + (round / 1000 + (random_below(&r, 50) == 0)) % 3);
-        spec.dst = targets[random_below(&r, 16) == 0 ? random_below(&r, 5) : 0];
+        spec.dst = cast->targets[random_below(&r, 16) == 0 ? random_below(&r, 8) : 0];
         spec.tos = (uint8_t)random_below(&r, 4);
         rig_tcp(&payload, &spec, random_below(&r, 3) == 0 ? 0 : random_below(&r, 200));
-        if (random_below(&r, 16) == 0)
-            payload.b[12] = (uint8_t)random_u64(&r); /* the length of the header */
-        if (random_below(&r, 32) == 0)
-            spec.protocol = 253; /* RFC 3692: nobody's */
-        if (random_below(&r, 2) == 0)
-            spec.offload.flags = (uint8_t)random_below(&r, 4);
-        if (random_below(&r, 3) == 0)
-            spec.offload.gso_type = (uint8_t)random_below(&r, 6);
-        spec.offload.gso_size = (uint16_t)(random_below(&r, 2) * 100);
-        spec.offload.csum_start = random_below(&r, 8) == 0 ? 33 : 34;
-        spec.offload.csum_offset = random_below(&r, 8) == 0 ? 6 : 16;
-        spec.padding = random_below(&r, 4) == 0 ? random_below(&r, 8) : 0;
-        spec.total_len_add = random_below(&r, 16) == 0 ? (int)random_below(&r, 60) - 50 : 0;
-        spec.fragment = random_below(&r, 16) == 0 ? (uint16_t)random_u64(&r) : 0;
+        if (random_below(&r, 4) == 0) /* as long as an ACK with timestamps */
+            rig_tcp(&payload, &spec, 12);
+        spoil(&r, &spec, &payload, cast);
         rig_frame(&wire, &spec, &payload);
+        if (ipv6 && random_below(&r, 4) == 0) { /* traffic class and flow label, which are in no checksum */
+            wire.b[FRAME_HEADER_LEN] = (uint8_t)(0x60 | random_below(&r, 4));
+            wire.b[FRAME_HEADER_LEN + 1] = (uint8_t)random_u64(&r);
+            wire.b[FRAME_HEADER_LEN + 3] = (uint8_t)random_u64(&r);
+        }
         for (unsigned changes = random_below(&r, 8) == 0 ? random_below(&r, 4) : 0; changes > 0; changes--)
             wire.b[random_below(&r, (uint32_t)wire.n)] = (uint8_t)random_u64(&r);
         if (random_below(&r, 16) == 0)
@@ -204,13 +247,26 @@ static void the_short_way_finds_what_the_long_way_does(void **state)
     rig_stop(rig);
 }
 
+static void the_short_way_of_ipv4_finds_what_the_long_way_does(void **state)
+{
+    (void)state;
+    the_short_way_finds_what_the_long_way_does(false);
+}
+
+static void the_short_way_of_ipv6_finds_what_the_long_way_does(void **state)
+{
+    (void)state;
+    the_short_way_finds_what_the_long_way_does(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mutated_ipv4_frames_are_used_or_dropped_once),
         cmocka_unit_test(mutated_ipv6_frames_are_used_or_dropped_once),
         cmocka_unit_test(random_bytes_are_dropped),
-        cmocka_unit_test(the_short_way_finds_what_the_long_way_does),
+        cmocka_unit_test(the_short_way_of_ipv4_finds_what_the_long_way_does),
+        cmocka_unit_test(the_short_way_of_ipv6_finds_what_the_long_way_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,7 +56,8 @@ void tcp_engine_reset_host(struct tcp_engine *engine, uint32_t host, uint64_t no
 {
     assert_ptr_equal(engine, current);
     assert_int_equal(now, current->now);
-    assert_non_null(hosts_at(&current->tun.hosts, host)); /* the old binding still stands */
+    const struct tun *tun = current->fed != NULL ? current->fed : &current->tun;
+    assert_non_null(hosts_at(&tun->hosts, host)); /* the old binding still stands */
     current->reset_host = host;
     current->reset_count++;
 }

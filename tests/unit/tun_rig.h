@@ -28,7 +28,8 @@ struct wire {
 
 struct rig {
     struct tun tun;
-    uint64_t now; /* microseconds */
+    const struct tun *fed; /* the one that is given a frame, if it is not `tun` */
+    uint64_t now;          /* microseconds */
 
     struct wire sent[RIG_SENT_MAX]; /* frames that left, in order */
     unsigned sent_count;
