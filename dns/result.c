@@ -212,10 +212,30 @@ static void conclude_message(struct dns *dns, uint32_t handle, struct bytes mess
     dns_lookup_end(dns->lookups, handle);
 }
 
+/* An exit may answer another question than was asked, and what is not there is perhaps the resolver itself, which says
+ * nothing about any name. */
+static bool is_answer_to(enum dns_lookup_kind asked, enum dns_found_kind found)
+{
+    switch (found) {
+    case DNS_FOUND_ADDRESS:
+        return asked == DNS_LOOKUP_HOST;
+    case DNS_FOUND_NAME:
+        return asked == DNS_LOOKUP_REVERSE;
+    case DNS_FOUND_MESSAGE:
+        return asked == DNS_LOOKUP_RECORDS;
+    case DNS_FOUND_NOTHING:
+        return asked != DNS_LOOKUP_RECORDS;
+    case DNS_FOUND_FAILURE:
+        break;
+    }
+    return true;
+}
+
 void dns_found(struct dns *dns, uint32_t handle, const struct dns_found *found, uint64_t now)
 {
     struct dns_lookup_result nothing = {.rcode = DNS_NXDOMAIN};
-    switch (found->kind) {
+    bool fits = is_answer_to(dns_lookup_key(dns->lookups, handle)->kind, found->kind);
+    switch (fits ? found->kind : DNS_FOUND_FAILURE) {
     case DNS_FOUND_ADDRESS:
         conclude_address(dns, handle, &found->addr, now);
         break;

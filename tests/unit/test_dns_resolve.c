@@ -406,6 +406,34 @@ static void a_resolver_that_fails_or_says_nonsense_is_followed_by_the_next_once(
     assert_int_equal(said[0].seen.rcode, DNS_SERVFAIL);
 }
 
+/* "Host unreachable" is about the resolver then, and not about the name that it was to be asked for. */
+static void a_resolver_that_cannot_be_reached_does_not_make_names_disappear(void **state)
+{
+    (void)state;
+    config.upstreams = 2;
+    begin();
+    assert_true(waits(&one, 1, "www.example.org", 15));
+    find(0, DNS_FOUND_NOTHING);
+    assert_int_equal(asked_count, 2);
+    assert_int_equal(asked[1].ask.upstream, 1);
+    find(1, DNS_FOUND_NOTHING);
+    assert_int_equal(said_count, 1);
+    assert_int_equal(said[0].seen.rcode, DNS_SERVFAIL);
+}
+
+static void an_answer_to_another_question_is_a_failure(void **state)
+{
+    (void)state;
+    const uint8_t name[] = "www.example.net";
+    struct dns_found found = {.kind = DNS_FOUND_NAME, .name = bytes_of(name, sizeof(name) - 1)};
+    assert_true(waits(&one, 1, "www.example.org", 1));
+    dns_found(dns, asked[0].ask.handle, &found, now);
+    assert_int_equal(said[0].seen.rcode, DNS_SERVFAIL);
+    assert_true(waits(&one, 2, "7.0.0.192.in-addr.arpa", 12));
+    find_address(1, 192, 7);
+    assert_int_equal(said[1].seen.rcode, DNS_SERVFAIL);
+}
+
 static void onions_and_special_names_are_not_looked_up(void **state)
 {
     (void)state;
@@ -466,6 +494,8 @@ int main(void)
         TEST(only_listed_names_are_resolved),
         TEST(other_types_are_forwarded_if_there_is_a_resolver),
         TEST(a_resolver_that_fails_or_says_nonsense_is_followed_by_the_next_once),
+        TEST(a_resolver_that_cannot_be_reached_does_not_make_names_disappear),
+        TEST(an_answer_to_another_question_is_a_failure),
         TEST(onions_and_special_names_are_not_looked_up),
         TEST(names_that_tor_would_not_take_are_looked_up_for_their_records_only),
     };
