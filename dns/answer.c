@@ -29,6 +29,7 @@ void dns_config_defaults(struct dns_config *config)
     config->negative_ttl = 60;
     config->host_rate = 10000;
     config->host_burst = 10000;
+    config->udp_max = DNS_UDP_MAX;
 }
 
 static struct dns_virtual_config table_config(const struct dns_config *config)
@@ -39,20 +40,13 @@ static struct dns_virtual_config table_config(const struct dns_config *config)
     return c;
 }
 
-static uint32_t share(uint32_t whole)
-{
-    return whole - whole / 4;
-}
-
 static struct dns_lookups_config lookups_config(const struct dns_config *config)
 {
     uint32_t asking = config->lookups / ASKING_SHARE;
     struct dns_lookups_config c = {
         .lookups = config->lookups,
         .asking = asking,
-        .host_asking = share(asking),
         .waiters = config->lookups * WAITERS_PER_LOOKUP,
-        .host_waiters = share(config->lookups * WAITERS_PER_LOOKUP),
         .max_hosts = config->max_hosts,
         .patience = PATIENCE,
     };
@@ -79,6 +73,7 @@ static struct layout layout_of(const struct dns_config *config)
     size_t table_size = dns_virtual_size(&table);
     size_t lookups_size = config->lookups > 0 ? dns_lookups_size(&lookups) : 0;
     if (table_size == 0 || (config->host_rate != 0 && config->host_burst == 0) || config->upstreams > 2 ||
+        config->udp_max < DNS_UDP_MIN || config->udp_max > DNS_UDP_MAX ||
         (config->lookups > 0 && lookups_size == 0))
         return none;
     struct layout l = {.full_at = round_up(sizeof(struct dns))};
@@ -176,6 +171,8 @@ ssize_t dns_answer(struct dns *dns, struct bytes message, const struct dns_clien
         drop_count(&dns->drops, DROP_DNS_BAD);
         return 0;
     }
+    if (query.udp_size > dns->config.udp_max)
+        query.udp_size = (uint16_t)dns->config.udp_max;
 
     struct verdict v;
     if (rcode != DNS_NOERROR) {

@@ -36,6 +36,7 @@ struct dns_config {
     uint32_t negative_ttl; /* seconds for which a name that Tor said does not exist is NXDOMAIN */
     uint32_t host_rate;    /* queries per second and workstation; 0: no limit */
     uint32_t host_burst;   /* queries at once and workstation */
+    uint32_t udp_max;      /* bytes of an answer over UDP at most, as fits the link; 512 to DNS_UDP_MAX */
     uint32_t lookups; /* memory for lookups through Tor, those that are remembered included; 0: there are none */
     bool resolve_all; /* find real addresses; otherwise only for the names within: */
     char

@@ -22,10 +22,12 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "base/share.h"
 #include "base/siphash.h"
 
-#define ALIGNMENT 64u   /* bytes */
-#define LOOKUPS_MIN 64u /* so that three quarters of it are enough for anybody */
+#define ALIGNMENT 64u          /* bytes */
+#define LOOKUPS_MIN 64u        /* so that three quarters of it are enough for anybody */
+#define WAITERS_OF_LOOKUP 256u /* queries, each of which is compared with whatever comes */
 #define MICROSECONDS 1000000u
 
 enum state {
@@ -107,8 +109,7 @@ size_t dns_lookups_size(const struct dns_lookups_config *config)
 {
     if (config->lookups < LOOKUPS_MIN || config->lookups > POOL_MAX_SLOTS || config->waiters == 0 ||
         config->waiters > POOL_MAX_SLOTS || config->max_hosts == 0 || config->max_hosts > 65535 ||
-        config->asking == 0 || config->asking > config->lookups || config->host_asking == 0 ||
-        config->host_waiters == 0)
+        config->asking == 0 || config->asking > config->lookups)
         return 0;
     return layout_of(config).end;
 }
@@ -223,8 +224,7 @@ static bool make_room(struct dns_lookups *lookups, uint32_t host)
 uint32_t dns_lookup_begin(struct dns_lookups *lookups, const struct dns_lookup_key *key)
 {
     struct use *use = &lookups->hosts[key->host];
-    if (lookups->asking >= lookups->config.asking || use->asking >= lookups->config.host_asking ||
-        !make_room(lookups, key->host))
+    if (!share_has_room(use->asking, lookups->asking, lookups->config.asking) || !make_room(lookups, key->host))
         return 0;
     uint32_t i = pool_take(&lookups->pool);
     if (i == 0)
@@ -273,12 +273,16 @@ int dns_lookup_wait(struct dns_lookups *lookups, uint32_t handle, const struct d
 {
     struct lookup *l = lookup_at(lookups, handle);
     assert(l->state == ASKING);
-    for (uint32_t i = l->first; i != 0; i = waiter_at(lookups, i)->next) {
+    uint32_t waiting = 0;
+    for (uint32_t i = l->first; i != 0; i = waiter_at(lookups, i)->next, waiting++) {
         if (is_repetition(&waiter_at(lookups, i)->is, query, client))
             return -EALREADY;
     }
+    if (waiting >= WAITERS_OF_LOOKUP)
+        return -ENOBUFS;
     struct use *use = &lookups->hosts[l->key.host];
-    uint32_t i = use->waiting < lookups->config.host_waiters ? pool_take(&lookups->waiters) : 0;
+    bool room = share_has_room(use->waiting, lookups->waiters.used, lookups->config.waiters);
+    uint32_t i = room ? pool_take(&lookups->waiters) : 0;
     if (i == 0)
         return -ENOBUFS;
     use->waiting++;

@@ -72,11 +72,9 @@ struct dns_waiter {
 };
 
 struct dns_lookups_config {
-    uint32_t lookups;     /* under way and remembered, 64 to POOL_MAX_SLOTS (base/pool.h) */
-    uint32_t asking;      /* of these, under way */
-    uint32_t host_asking; /* the same for one workstation */
-    uint32_t waiters;     /* queries that wait */
-    uint32_t host_waiters;
+    uint32_t lookups;   /* under way and remembered, 64 to POOL_MAX_SLOTS (base/pool.h) */
+    uint32_t asking;    /* of these, under way */
+    uint32_t waiters;   /* queries that wait */
     uint32_t max_hosts; /* workstation numbers, 1 to 65535 */
     uint64_t patience;  /* microseconds a query waits at most */
     uint8_t secret[16]; /* for the hash table */
@@ -108,7 +106,7 @@ const struct dns_lookup_result *dns_lookup_result(const struct dns_lookups *look
                                                   uint32_t *ttl);
 
 /* Let a query wait for a lookup that is under way. 0; -EALREADY if it is a repetition, over UDP, of one that waits;
- * -ENOBUFS if too many wait, in all or of this workstation. */
+ * -ENOBUFS if too many wait: for this lookup, in all, or of this workstation. */
 int dns_lookup_wait(struct dns_lookups *lookups, uint32_t handle, const struct dns_query *query,
                     const struct dns_client *client, uint64_t now);
 

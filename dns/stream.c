@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "base/share.h"
 
 #define BLOCK_SIZE 4096u /* bytes */
 #define PREFIX_SIZE 2u   /* bytes of length before each message */
@@ -70,8 +71,7 @@ static struct layout layout_of(const struct dns_streams_config *config)
 size_t dns_streams_size(const struct dns_streams_config *config)
 {
     if (config->streams == 0 || config->streams > POOL_MAX_SLOTS || config->blocks == 0 ||
-        config->blocks > POOL_MAX_SLOTS || config->host_streams == 0 || config->max_hosts == 0 ||
-        config->max_hosts > 65535)
+        config->blocks > POOL_MAX_SLOTS || config->max_hosts == 0 || config->max_hosts > 65535)
         return 0;
     return layout_of(config).end;
 }
@@ -136,7 +136,7 @@ static void touch(struct dns_streams *streams, struct stream *s, uint32_t i, uin
 uint32_t dns_stream_open(struct dns_streams *streams, uint32_t host, uint64_t now)
 {
     assert(host < streams->config.max_hosts);
-    if (streams->host_streams[host] >= streams->config.host_streams)
+    if (!share_has_room(streams->host_streams[host], streams->streams.used, streams->config.streams))
         return 0;
     uint32_t i = pool_take(&streams->streams);
     if (i == 0)

@@ -26,10 +26,9 @@
 #define DNS_STREAM_HURRY 2000000u  /* the same while more than half of all streams are in use */
 
 struct dns_streams_config {
-    uint32_t streams;      /* at once, 1 to POOL_MAX_SLOTS (base/pool.h) */
-    uint32_t host_streams; /* of these, of one workstation, at least 1 */
-    uint32_t blocks;       /* of 4 KiB, for answers that are not read yet */
-    uint32_t max_hosts;    /* workstation numbers, 1 to 65535 */
+    uint32_t streams;   /* at once, 1 to POOL_MAX_SLOTS (base/pool.h) */
+    uint32_t blocks;    /* of 4 KiB, for answers that are not read yet */
+    uint32_t max_hosts; /* workstation numbers, 1 to 65535 */
 };
 
 struct dns_streams;

@@ -120,7 +120,6 @@ int dns_service_new(struct dns_service **out, const struct dns_service_config *c
     *out = NULL;
     struct dns_streams_config streams = {
         .streams = config->streams,
-        .host_streams = config->streams - config->streams / 4,
         .blocks = BLOCKS,
         .max_hosts = config->max_hosts,
     };

@@ -19,6 +19,7 @@
 #define DHCP_LEASE 3600u     /* seconds */
 #define HELD_PER_STATION 64u /* flows of one workstation that may wait for Tor to come up */
 #define DNS_LOOKUPS 4096u    /* through Tor, those remembered included */
+#define UDP_HEADERS 48u      /* bytes of IPv6 and UDP header before a datagram's payload */
 #define DNS_STREAMS 1024u    /* flows to port 53 at once, at most */
 #define SEND_BUFFER 212992u  /* bytes, of a stream's socket; the kernel doubles it. Its default net.core.wmem_max */
 #define END_WAIT 500000u /* microseconds until the end of a stream is believed; Tor's word takes less than one ms */
@@ -328,6 +329,8 @@ static int init_dns(struct gateway *g)
     config.ttl = c->virtual_ttl;
     config.host_rate = c->queries;
     config.host_burst = c->queries;
+    if (c->mtu - UDP_HEADERS < config.udp_max)
+        config.udp_max = c->mtu - UDP_HEADERS;
     config.lookups = DNS_LOOKUPS;
     config.resolve_all = c->answers == CONFIG_ANSWERS_RESOLVE;
     _Static_assert(sizeof(config.resolve) == sizeof(c->resolve), "a list of names fits");

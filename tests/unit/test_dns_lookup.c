@@ -15,13 +15,11 @@
 
 #define SECOND UINT64_C(1000000)
 
-static const struct dns_lookups_config small = {.lookups = 64,
-                                                .asking = 16,
-                                                .host_asking = 12,
-                                                .waiters = 20,
-                                                .host_waiters = 15,
-                                                .max_hosts = 3,
-                                                .patience = 8 * SECOND};
+#define HOST_ASKING 12u /* three quarters, of one that is alone */
+#define HOST_WAITERS 15u
+
+static const struct dns_lookups_config small = {
+    .lookups = 64, .asking = 16, .waiters = 20, .max_hosts = 3, .patience = 8 * SECOND};
 
 static struct dns_lookups *lookups;
 static void *memory;
@@ -187,23 +185,56 @@ static void one_workstation_leaves_room_for_others(void **state)
     (void)state;
     char name[32];
     uint32_t h = 0;
-    for (unsigned i = 0; i < small.host_asking; i++) {
+    for (unsigned i = 0; i < HOST_ASKING; i++) {
         snprintf(name, sizeof(name), "n%u.example", i);
         h = begin(0, name);
         assert_true(h > 0);
     }
     assert_int_equal(begin(0, "more.example"), 0);
-    for (uint16_t i = 0; i < small.host_waiters; i++)
+    for (uint16_t i = 0; i < HOST_WAITERS; i++)
         assert_int_equal(wait_for(h, i, 5000, DNS_UDP), 0);
     assert_int_equal(wait_for(h, 99, 5000, DNS_UDP), -ENOBUFS);
     uint32_t other = begin(1, "more.example");
     assert_true(other > 0);
     assert_int_equal(wait_for(other, 1, 5000, DNS_UDP), 0);
-    for (unsigned i = 1; i < small.asking - small.host_asking; i++) {
-        snprintf(name, sizeof(name), "n%u.example", i);
-        assert_true(begin(1, name) > 0);
+}
+
+/* A query is compared with all that wait for the same: there must be an end to them. */
+static void so_many_wait_for_one_lookup_and_no_more(void **state)
+{
+    (void)state;
+    struct dns_lookups_config large = small;
+    large.waiters = 1000;
+    size_t n = (dns_lookups_size(&large) + 63) / 64 * 64;
+    free(memory);
+    memory = aligned_alloc(64, n);
+    assert_non_null(memory);
+    memset(memory, 0, n);
+    lookups = dns_lookups_init(memory, &large);
+    uint32_t a = begin(0, "a.example"), b = begin(0, "b.example");
+    for (uint16_t i = 0; i < 256; i++)
+        assert_int_equal(wait_for(a, i, 5000, DNS_UDP), 0);
+    assert_int_equal(wait_for(a, 256, 5000, DNS_UDP), -ENOBUFS);
+    assert_int_equal(wait_for(a, 255, 5000, DNS_UDP), -EALREADY);
+    assert_int_equal(wait_for(b, 256, 5000, DNS_UDP), 0);
+}
+
+/* A flood need not come from one workstation only. */
+static void several_workstations_leave_room_for_one_more(void **state)
+{
+    (void)state;
+    char name[32];
+    for (uint32_t host = 0; host < 2; host++) {
+        for (unsigned i = 0; i < small.asking; i++) {
+            snprintf(name, sizeof(name), "n%u.example", i);
+            uint32_t h = begin(host, name);
+            for (uint16_t id = 0; h != 0 && id < small.waiters; id++)
+                wait_for(h, id, 5000, DNS_UDP);
+        }
     }
-    assert_int_equal(begin(2, "more.example"), 0);
+    uint32_t h = begin(2, "more.example");
+    assert_true(h > 0);
+    assert_int_equal(wait_for(h, 1, 5000, DNS_UDP), 0);
 }
 
 static void what_was_used_longest_ago_makes_room(void **state)
@@ -266,7 +297,7 @@ static void a_configuration_out_of_range_has_no_size(void **state)
     config.asking = 65;
     assert_int_equal(dns_lookups_size(&config), 0);
     config = small;
-    config.host_waiters = 0;
+    config.waiters = 0;
     assert_int_equal(dns_lookups_size(&config), 0);
 }
 
@@ -281,6 +312,8 @@ int main(void)
         TEST(a_repetition_over_udp_waits_once_and_over_tcp_twice),
         TEST(who_waits_too_long_is_overdue_and_the_lookup_goes_on),
         TEST(one_workstation_leaves_room_for_others),
+        TEST(so_many_wait_for_one_lookup_and_no_more),
+        TEST(several_workstations_leave_room_for_one_more),
         TEST(what_was_used_longest_ago_makes_room),
         TEST(a_flood_of_names_throws_out_its_own),
         TEST(the_lookups_of_a_workstation_can_be_found_one_by_one),

@@ -406,6 +406,37 @@ static void a_resolver_that_fails_or_says_nonsense_is_followed_by_the_next_once(
     assert_int_equal(said[0].seen.rcode, DNS_SERVFAIL);
 }
 
+/* A link of 576 bytes carries no datagram of 700: TC brings the client back over TCP, silence would not. */
+static void what_the_link_cannot_carry_is_truncated(void **state)
+{
+    (void)state;
+    static const uint8_t opt[11] = {0, 0, 41, 4096 >> 8};
+    static const uint8_t record[12] = {0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60, 600 >> 8, 600 & 0xff};
+    config.upstreams = 1;
+    config.udp_max = 528;
+    begin();
+    uint8_t query[300], message[700] = {0};
+    size_t n = make_query(query, 1, "www.example.org", 16);
+    memcpy(query + n, opt, sizeof(opt));
+    query[11] = 1;
+    assert_int_equal(dns_answer(dns, bytes_of(query, n + sizeof(opt)), &one, answer, sizeof(answer), now),
+                     -EINPROGRESS);
+    assert_int_equal(dns_answer(dns, bytes_of(query, n + sizeof(opt)), &tcp, answer, sizeof(answer), now),
+                     -EINPROGRESS);
+    memcpy(message, asked[0].message, n);
+    message[2] = 0x81;
+    message[7] = 1;
+    message[11] = 0;
+    memcpy(message + n, record, sizeof(record));
+    struct dns_found found = {.kind = DNS_FOUND_MESSAGE, .message = bytes_of(message, n + sizeof(record) + 600)};
+    dns_found(dns, asked[0].ask.handle, &found, now);
+    assert_int_equal(said_count, 2);
+    assert_true(said[0].len <= 528);
+    assert_int_equal(said[0].seen.flags & 0x0200, 0x0200);
+    assert_int_equal(said[1].seen.flags & 0x0200, 0);
+    assert_int_equal(said[1].seen.answers, 1);
+}
+
 /* "Host unreachable" is about the resolver then, and not about the name that it was to be asked for. */
 static void a_resolver_that_cannot_be_reached_does_not_make_names_disappear(void **state)
 {
@@ -494,6 +525,7 @@ int main(void)
         TEST(only_listed_names_are_resolved),
         TEST(other_types_are_forwarded_if_there_is_a_resolver),
         TEST(a_resolver_that_fails_or_says_nonsense_is_followed_by_the_next_once),
+        TEST(what_the_link_cannot_carry_is_truncated),
         TEST(a_resolver_that_cannot_be_reached_does_not_make_names_disappear),
         TEST(an_answer_to_another_question_is_a_failure),
         TEST(onions_and_special_names_are_not_looked_up),

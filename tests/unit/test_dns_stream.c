@@ -14,7 +14,7 @@
 
 #define SECOND UINT64_C(1000000)
 
-static const struct dns_streams_config small = {.streams = 8, .host_streams = 6, .blocks = 17, .max_hosts = 2};
+static const struct dns_streams_config small = {.streams = 8, .blocks = 17, .max_hosts = 3};
 
 static struct dns_streams *streams;
 static void *memory;
@@ -223,15 +223,27 @@ static void a_message_of_no_length_is_nothing(void **state)
 static void one_workstation_leaves_streams_to_others(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < small.host_streams; i++)
+    for (unsigned i = 0; i < 6; i++)
         assert_true(dns_stream_open(streams, 0, now) > 0);
     assert_int_equal(dns_stream_open(streams, 0, now), 0);
     uint32_t s = dns_stream_open(streams, 1, now);
     assert_true(s > 0);
-    assert_true(dns_stream_open(streams, 1, now) > 0);
-    assert_int_equal(dns_stream_open(streams, 1, now), 0);
+    assert_int_equal(dns_stream_open(streams, 0, now), 0);
     dns_stream_close(streams, s);
     assert_true(dns_stream_open(streams, 1, now) > 0);
+}
+
+static void two_workstations_leave_a_stream_to_a_third(void **state)
+{
+    (void)state;
+    struct dns_streams_config more = small;
+    more.streams = 16;
+    begin(&more);
+    for (uint32_t host = 0; host < 2; host++) {
+        for (unsigned i = 0; i < more.streams; i++)
+            dns_stream_open(streams, host, now);
+    }
+    assert_true(dns_stream_open(streams, 2, now) > 0);
 }
 
 static void who_is_silent_is_overdue_oldest_first(void **state)
@@ -350,6 +362,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_long_message_is_cut_off_and_the_next_one_is_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(a_message_of_no_length_is_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(one_workstation_leaves_streams_to_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_workstations_leave_a_stream_to_a_third, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_silent_is_overdue_oldest_first, setup, teardown),
         cmocka_unit_test_setup_teardown(a_byte_now_and_then_is_silence_too, setup, teardown),
         cmocka_unit_test_setup_teardown(patience_is_short_when_many_are_there, setup, teardown),
