@@ -234,13 +234,13 @@ int socks_reply_feed(struct socks_reply *reply, const uint8_t *data, size_t n, s
     return reply->phase == PHASE_DONE;
 }
 
-int socks_reply_take(struct socks_reply *reply, const uint8_t **data, size_t *n)
+int socks_reply_take(struct socks_reply *reply, const uint8_t **data, size_t *n, struct socks_bound *bound)
 {
     int done = 0;
     while (*n > 0 && done == 0) {
         size_t want = socks_reply_want(reply);
         size_t part = *n < want ? *n : want;
-        done = socks_reply_feed(reply, *data, part, NULL);
+        done = socks_reply_feed(reply, *data, part, bound);
         *data += part;
         *n -= part;
     }

@@ -91,7 +91,7 @@ size_t socks_reply_want(const struct socks_reply *reply);
 int socks_reply_feed(struct socks_reply *reply, const uint8_t *data, size_t n, struct socks_bound *bound);
 
 /* Take as much of `n` bytes as is of the reply; *data and *n become what is behind it. As socks_reply_feed(). */
-int socks_reply_take(struct socks_reply *reply, const uint8_t **data, size_t *n);
+int socks_reply_take(struct socks_reply *reply, const uint8_t **data, size_t *n, struct socks_bound *bound);
 
 /* What TCP tells the workstation for it. */
 enum tcp_refusal socks_code_refusal(uint8_t code);

@@ -4,7 +4,7 @@
  *
  * The message is: a byte that says what it is for, the set of fields, then each field of the set in the order of
  * its bit, then the count of new identities asked for, then the epoch. Every field has a fixed length but for the
- * name, which has its length before it; so two different inputs never make the same message. A field that is not in
+ * name and a client's credentials, which have their length before them; so two different inputs never make the same message. A field that is not in
  * the set is not in the message and cannot change the result. Names are compared as DNS compares them: without
  * regard to case or to a dot at the end.
  *
@@ -18,6 +18,7 @@
  */
 #include "socks/isolation.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -31,8 +32,9 @@ enum purpose {
     PURPOSE_STAGGER = 's',
 };
 
-/* purpose, set, workstation, two addresses and ports, name with its length, nym, epoch */
-#define MESSAGE_MAX (1 + 1 + 8 + 2 * (16 + 2) + 1 + NAME_MAX_LEN + 8 + 8)
+/* purpose, set, workstation, two addresses and ports, name with its length, port, credentials with theirs, nym, epoch */
+#define MESSAGE_MAX (1 + 1 + 8 + 2 * (16 + 2) + 1 + NAME_MAX_LEN + 2 + 2 + ISOLATION_AUTH_MAX + 8 + 8)
+#define FIELDS_ALL (ISOLATION_ALL | ISOLATION_PORT | ISOLATION_CREDENTIALS)
 
 struct message {
     size_t len;
@@ -87,7 +89,7 @@ static void message_build(struct message *m, enum purpose purpose, unsigned fiel
 {
     m->len = 0;
     put_number(m, purpose, 1);
-    put_number(m, fields & ISOLATION_ALL, 1);
+    put_number(m, fields & FIELDS_ALL, 1);
     if (fields & ISOLATION_WORKSTATION)
         put_number(m, flow->workstation, 8);
     if (fields & ISOLATION_SOURCE_ADDRESS)
@@ -100,6 +102,14 @@ static void message_build(struct message *m, enum purpose purpose, unsigned fiel
         put_name(m, flow);
     if (fields & ISOLATION_DESTINATION_PORT)
         put_number(m, flow->dst_port, 2);
+    if (fields & ISOLATION_PORT)
+        put_number(m, flow->port, 2);
+    if (fields & ISOLATION_CREDENTIALS) {
+        assert(flow->auth_len <= ISOLATION_AUTH_MAX);
+        put_number(m, flow->auth_len, 2);
+        if (flow->auth_len > 0)
+            put(m, flow->auth, flow->auth_len);
+    }
     put_number(m, flow->nym, 8);
 }
 

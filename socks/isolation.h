@@ -27,8 +27,13 @@ enum isolation_field {
     ISOLATION_DESTINATION_ADDRESS = 1 << 3, /* as the workstation wrote it: the virtual address of a name */
     ISOLATION_DESTINATION_NAME = 1 << 4,    /* the name; of a flow without one, its address */
     ISOLATION_DESTINATION_PORT = 1 << 5,
-    ISOLATION_ALL = (1 << 6) - 1,
+    ISOLATION_ALL = (1 << 6) - 1, /* that a policy may be made of */
+    /* Of flows through the ports on the gateway's own address (ports.h) only: */
+    ISOLATION_PORT = 1 << 6,        /* which of them */
+    ISOLATION_CREDENTIALS = 1 << 7, /* what the client calls himself there */
 };
+
+#define ISOLATION_AUTH_MAX 520u
 
 /* A flow, as far as isolation goes. */
 struct isolation_flow {
@@ -39,6 +44,9 @@ struct isolation_flow {
     uint16_t src_port;    /* host order */
     uint16_t dst_port;    /* host order */
     uint64_t nym;         /* how often the workstation asked for new identities */
+    uint16_t port;        /* of the gateway's address, through which it comes; else 0 */
+    uint16_t auth_len;    /* bytes of the next, up to ISOLATION_AUTH_MAX; 0: none */
+    const uint8_t *auth;  /* what the client calls himself there, borrowed */
 };
 
 /* Keys for the two halves of a credential and for the staggering of epochs. */

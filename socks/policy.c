@@ -33,8 +33,7 @@ static bool parse_ports(char *text, uint16_t out[2])
     return first > 0 && first <= last;
 }
 
-/* An address, or a network with its length. */
-static bool parse_network(char *text, struct ipnet *out)
+bool isolation_rule_network(char *text, struct ipnet *out)
 {
     struct ipnet net;
     unsigned long len;
@@ -95,9 +94,9 @@ const char *isolation_rule_parse(const char *text, struct isolation_rule *out)
             return want;
         if (which == 0 && !parse_ports(value, rule.port))
             return "a port is a number from 1 to 65535, or two with a dash, as in port 6660-6669";
-        if (which == 1 && !parse_network(value, &rule.network))
+        if (which == 1 && !isolation_rule_network(value, &rule.network))
             return "a network is an address with or without a length, as in network 203.0.113.0/24";
-        if (which == 2 && !parse_network(value, &rule.workstation))
+        if (which == 2 && !isolation_rule_network(value, &rule.workstation))
             return "a workstation is an address with or without a length, as in workstation 10.152.152.12";
     }
     if (seen == 0 || text + strspn(text, BLANK) != colon)

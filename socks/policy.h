@@ -11,6 +11,7 @@
 #ifndef CLOISTER_SOCKS_POLICY_H
 #define CLOISTER_SOCKS_POLICY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/ipaddr.h"
@@ -34,6 +35,9 @@ struct isolation_rules {
 
 /* Read a rule as above. NULL and *out, or a static sentence that says what is wrong. */
 const char *isolation_rule_parse(const char *text, struct isolation_rule *out);
+
+/* An address, or a network with its length; `text` is written to. */
+bool isolation_rule_network(char *text, struct ipnet *out);
 
 /* The fields for a flow from `src` to `dst` and `dst_port`; `otherwise` if no rule holds. */
 unsigned isolation_rules_fields(const struct isolation_rules *rules, const struct ipaddr *src,

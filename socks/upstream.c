@@ -92,6 +92,7 @@ struct stream {
     bool ended : 1;        /* an event said that the far end closed */
     bool dry : 1;          /* the last read emptied the socket, and no event came since */
     bool fresh : 1;        /* its answer is the first one of its identity */
+    bool asked : 1;        /* by socks_upstream_ask() */
     bool wide : 1;         /* the socket has the buffer of config.send_buffer */
     uint8_t state : 4;     /* enum stream_state */
     uint8_t verdict : 4;   /* enum verdict */
@@ -139,8 +140,8 @@ static void stream_settle(struct socks_upstream *up, struct stream *s, bool good
     up->retry_at = up->full ? up->retry_at : 0;
 }
 
-/* Let go of a stream in any state, and tell the owner of the target. */
-static void stream_end(struct socks_upstream *up, struct stream *s)
+/* Let go of a stream in any state. */
+static void stream_drop(struct socks_upstream *up, struct stream *s)
 {
     if (s->state == STREAM_QUEUED && s->waiting != 0)
         socks_backlog_remove(up->backlog, s->waiting);
@@ -148,9 +149,15 @@ static void stream_end(struct socks_upstream *up, struct stream *s)
     /* syscalls gateway: close */
     if (s->fd >= 0)
         close(s->fd);
-    uint32_t tag = s->tag;
     memset(s, 0, sizeof(*s));
     s->fd = -1;
+}
+
+/* The same, and tell the owner of the target. */
+static void stream_end(struct socks_upstream *up, struct stream *s)
+{
+    uint32_t tag = s->tag;
+    stream_drop(up, s);
     if (up->config.done != NULL)
         up->config.done(up->config.ctx, tag);
 }
@@ -177,10 +184,23 @@ static void stream_widen(const struct socks_upstream *up, struct stream *s, size
         stream_resize(up, s);
 }
 
+/* A client of ours gets his answer. */
+static void stream_tell(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, uint8_t code,
+                        uint64_t now)
+{
+    if (!up->config.asked(up->config.ctx, s->tag, code) || code != SOCKS_SUCCEEDED)
+        stream_end(up, s);
+    tcp_upstream_readable(up->engine, id, now);
+}
+
 /* The stream will not open. */
 static void stream_fail(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, enum tcp_refusal why,
                         uint64_t now)
 {
+    if (s->asked) {
+        stream_tell(up, s, id, SOCKS_GENERAL_FAILURE, now);
+        return;
+    }
     stream_end(up, s);
     tcp_upstream_failed(up->engine, id, why, now);
 }
@@ -293,6 +313,10 @@ static int choose_target(struct socks_upstream *up, struct tcp_flow_id id, const
     target->nym = 0;
     target->tag = 0;
     target->why = DROP_TCP_REFUSED;
+    target->command = SOCKS_CONNECT;
+    target->gate = 0;
+    target->auth_len = 0;
+    target->auth = NULL;
     if (up->config.target == NULL)
         return 0;
     int err = up->config.target(up->config.ctx, id, tuple, host, target);
@@ -311,18 +335,21 @@ static ssize_t build_request(const struct socks_upstream *up, const struct tcp_t
     struct isolation_flow flow = {
         .workstation = target->workstation,
         .src = tuple->src,
-        .dst = tuple->dst,
+        .dst = target->addr,
         .name = name,
         .src_port = tuple->src_port,
-        .dst_port = tuple->dst_port,
+        .dst_port = target->port,
         .nym = target->nym,
+        .port = target->gate,
+        .auth_len = target->auth_len,
+        .auth = target->auth,
     };
     uint64_t epoch =
         isolation_epoch(&up->secret, target->isolation, &flow, now / MICROSECONDS, up->config.isolation_lifetime);
     isolation_credential(&up->secret, target->isolation, &flow, epoch, credential);
 
     struct socks_request request = {
-        .command = SOCKS_CONNECT,
+        .command = target->command,
         .username = ISOLATION_USERNAME,
         .password = credential->password,
         .name = name,
@@ -341,6 +368,27 @@ static bool must_wait(struct socks_upstream *up, uint32_t station, bool fresh, u
     return fresh && (socks_backlog_has(up->backlog, station) || !socks_budget_allows(up->budget, station, now));
 }
 
+/* The stream of a target. As socks_upstream_open(). */
+static int stream_begin(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id,
+                        const struct tcp_tuple *tuple, const struct socks_target *target, uint64_t now)
+{
+    struct isolation_credential credential;
+    uint8_t request[SOCKS_REQUEST_MAX];
+    ssize_t len = build_request(up, tuple, target, now, &credential, request, sizeof(request));
+    if (len < 0)
+        return (int)len;
+    uint64_t key = isolation_credential_key(credential.password);
+    s->key = (uint32_t)(key >> 32);
+    s->key_low = (uint32_t)key;
+    bool fresh = !socks_budget_is_off(up->budget) && !socks_budget_knows(up->budget, s->key, now);
+    int err = must_wait(up, target->station, fresh, now)
+                  ? -EAGAIN
+                  : stream_go(up, s, id, target->station, fresh, request, (size_t)len, now);
+    if (err == -EAGAIN)
+        err = stream_wait(up, s, id, target->station, fresh, request, (size_t)len, now);
+    return err;
+}
+
 int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
                         uint32_t host, uint64_t now)
 {
@@ -353,31 +401,27 @@ int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const 
     int err = choose_target(up, id, tuple, host, &target);
     if (err != 0)
         return err;
-
-    memset(s, 0, sizeof(*s));
-    s->fd = -1;
-    s->generation = id.generation;
-    s->tag = target.tag;
-
-    struct isolation_credential credential;
-    uint8_t request[SOCKS_REQUEST_MAX];
-    ssize_t len = build_request(up, tuple, &target, now, &credential, request, sizeof(request));
-    if (len < 0) {
-        err = (int)len;
-    } else {
-        uint64_t key = isolation_credential_key(credential.password);
-        s->key = (uint32_t)(key >> 32);
-        s->key_low = (uint32_t)key;
-        bool fresh = !socks_budget_is_off(up->budget) && !socks_budget_knows(up->budget, s->key, now);
-        err = must_wait(up, target.station, fresh, now)
-                  ? -EAGAIN
-                  : stream_go(up, s, id, target.station, fresh, request, (size_t)len, now);
-        if (err == -EAGAIN)
-            err = stream_wait(up, s, id, target.station, fresh, request, (size_t)len, now);
-    }
+    *s = (struct stream){.fd = -1, .generation = id.generation, .tag = target.tag};
+    err = stream_begin(up, s, id, tuple, &target, now);
     if (err != 0) {
         up->counters.local++;
         stream_end(up, s);
+    }
+    return err;
+}
+
+int socks_upstream_ask(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
+                       const struct socks_target *target, uint64_t now)
+{
+    if (id.index == 0 || id.index > up->config.max_flows)
+        return -EINVAL;
+    struct stream *s = &up->streams[id.index];
+    assert(s->state == STREAM_FREE);
+    *s = (struct stream){.fd = -1, .generation = id.generation, .tag = target->tag, .asked = true};
+    int err = stream_begin(up, s, id, tuple, target, now);
+    if (err != 0) {
+        up->counters.local++;
+        stream_drop(up, s);
     }
     return err;
 }
@@ -434,7 +478,7 @@ static int poll_first(struct socks_upstream *up, const struct socks_waiting *w, 
     socks_backlog_pop(up->backlog);
     if (err == 0) {
         up->counters.queued++;
-        if (up->config.optimistic)
+        if (up->config.optimistic || s->asked)
             tcp_upstream_writable(up->engine, id, stream_room(up, s), now);
     } else {
         up->counters.broken++;
@@ -549,7 +593,10 @@ static void stream_answered(struct socks_upstream *up, struct stream *s, struct 
         up->config.answered(up->config.ctx, s->tag, code);
     if (code != SOCKS_SUCCEEDED) {
         up->counters.refused++;
-        stream_fail(up, s, id, socks_code_refusal(code), now);
+        if (s->asked)
+            stream_tell(up, s, id, code, now);
+        else
+            stream_fail(up, s, id, socks_code_refusal(code), now);
         return;
     }
     up->counters.connected++;
@@ -557,6 +604,10 @@ static void stream_answered(struct socks_upstream *up, struct stream *s, struct 
     assert(n <= AHEAD_MAX);
     memcpy(s->ahead, behind, n);
     s->ahead_len = n & 7u;
+    if (s->asked) {
+        stream_tell(up, s, id, code, now);
+        return;
+    }
     tcp_upstream_connected(up->engine, id, stream_room(up, s), now);
     if (n > 0 || !s->dry)
         tcp_upstream_readable(up->engine, id, now);
@@ -565,6 +616,8 @@ static void stream_answered(struct socks_upstream *up, struct stream *s, struct 
 /* Read as much of the answer as there is. */
 static void stream_read_answer(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id, uint64_t now)
 {
+    struct socks_bound *bound =
+        s->asked && up->config.bound != NULL ? up->config.bound(up->config.ctx, s->tag) : NULL;
     for (;;) {
         uint8_t data[ANSWER_READ_MAX];
         size_t size = socks_reply_want(&s->reply) + AHEAD_MAX;
@@ -577,7 +630,7 @@ static void stream_read_answer(struct socks_upstream *up, struct stream *s, stru
         const uint8_t *at = data;
         size_t left = n > 0 ? (size_t)n : 0;
         s->dry = !s->ended && left < size;
-        int done = n > 0 ? socks_reply_take(&s->reply, &at, &left) : -ECONNRESET;
+        int done = n > 0 ? socks_reply_take(&s->reply, &at, &left, bound) : -ECONNRESET;
         if (done > 0) {
             stream_answered(up, s, id, at, left, now);
             return;

@@ -33,6 +33,11 @@ struct socks_target {
     uint64_t nym;                  /* counts requests for a new identity; preset: 0 */
     uint32_t tag;                  /* given to done() when the flow is let go of; preset: 0 */
     enum drop why;                 /* the reason to count when refused; preset: DROP_TCP_REFUSED */
+    /* For flows that ask at a port of the gateway's; see socks_upstream_ask(). */
+    enum socks_command command; /* preset: SOCKS_CONNECT */
+    uint16_t gate;              /* at which port; preset: 0 */
+    uint16_t auth_len;          /* bytes of the next; preset: 0 */
+    const uint8_t *auth;        /* the client's own credentials, borrowed during the call */
 };
 
 struct socks_upstream_config {
@@ -57,6 +62,11 @@ struct socks_upstream_config {
     /* The server has answered the request of a flow, with this enum socks_code; the engine hears of it next. NULL: nobody
      * wants to know. */
     void (*answered)(void *ctx, uint32_t tag, uint8_t code);
+    /* What was asked by socks_upstream_ask() is answered with this enum socks_code, also where no server was reached. False:
+     * nothing more is wanted of the stream. The engine is told that there is something to read, either way. */
+    bool (*asked)(void *ctx, uint32_t tag, uint8_t code);
+    /* Where the address of such an answer is to be put; lives until asked(). NULL: it is not wanted. */
+    struct socks_bound *(*bound)(void *ctx, uint32_t tag);
     /* A flow that target() took is over. NULL: nobody wants to know. */
     void (*done)(void *ctx, uint32_t tag);
     void *ctx;
@@ -128,6 +138,12 @@ bool socks_upstream_next(const struct socks_upstream *up, uint64_t *at);
  * many wait already, -ECONNREFUSED or -ENOENT when there is no listener. */
 int socks_upstream_open(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
                         uint32_t host, uint64_t now);
+
+/* Open a stream for a flow that is open already, whose client has said where it is to go: `target`, of which nothing is
+ * preset. Data may be written at once and is sent with the request. What came of it is told by config.asked(), never
+ * by tcp_upstream_connected() or _failed(). Returns as open(), and done() is not told of what did not become a stream. */
+int socks_upstream_ask(struct socks_upstream *up, struct tcp_flow_id id, const struct tcp_tuple *tuple,
+                       const struct socks_target *target, uint64_t now);
 ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count,
                              size_t *room);
 ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count);

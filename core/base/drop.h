@@ -51,6 +51,10 @@
     X(CHALLENGE_LIMIT,   "challenge-limit",   "a challenge ACK beyond the rate limit (RFC 5961)")              \
     X(DESTINATION_REFUSED, "destination-refused", "a connect into a range that is refused")                    \
     X(DESTINATION_UNKNOWN, "destination-unknown", "a connect to a virtual address that has no name")           \
+    X(TRANSPARENT_OFF,   "transparent-off",   "a connect of a workstation that has only the gateway's own ports") \
+    X(SOCKS_BAD,         "socks-bad",         "a request to a SOCKS or HTTP tunnel port that is none, or for what is not to be had")\
+    X(SOCKS_LATE,        "socks-late",        "a client of such a port that did not say in time what it wants")  \
+    X(SOCKS_FULL,        "socks-full",        "a request to such a port when no more could wait for Tor")      \
     X(NOT_READY,         "not-ready",         "a connection before Tor was up")                                \
     X(ONION_LINE,        "onion-line",        "a visitor of an onion service who did not begin as Tor does")   \
     X(ONION_LIMIT,       "onion-limit",       "a visitor of an onion service beyond a limit")                  \

@@ -75,6 +75,9 @@ struct channel_gateway_config {
     uint32_t isolation_lifetime;
     uint32_t identity_rate; /* 0: no limit */
     uint32_t identity_burst;
+    struct socks_ports ports;
+    bool transparent;
+    struct config_networks transparent_except;
     struct ipnet virtual_net;
     struct ipnet virtual_net6;
     uint32_t virtual_ttl;

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 
 #include "base/bytes.h"
+#include "daemon/config_section.h"
 #include "daemon/config_value.h"
 #include "daemon/console_socket.h"
 #include "dns/virtual.h"
@@ -65,6 +66,12 @@ static const struct config_word answers_words[] = {
     {NULL, 0},
 };
 
+static const struct config_word port_words[] = {
+    {"none", CONFIG_PORTS_NONE},
+    {"whonix", CONFIG_PORTS_WHONIX},
+    {NULL, 0},
+};
+
 static const struct config_word level_words[] = {
     {"error", LOG_LEVEL_ERROR},
     {"warn", LOG_LEVEL_WARN},
@@ -96,6 +103,7 @@ enum key_kind {
     KEY_USER,
     KEY_NAMES,
     KEY_ADDRESSES, /* struct config_addresses */
+    KEY_NETWORKS,  /* struct config_networks */
 };
 
 struct key {
@@ -157,6 +165,11 @@ static const struct key keys[] = {
     {"tcp", "until_ready", KEY_WORD, FIELD(until_ready), .words = until_ready_words, .fallback = "hold"},
     {"tcp", "half_close_timeout", KEY_NUMBER, FIELD(half_close_timeout), .min = 1, .max = 86400, .fallback = "60"},
     {"tcp", "idle_timeout", KEY_NUMBER, FIELD(idle_timeout), .min = 10, .max = 432000, .fallback = "7440"},
+
+    {"tcp", "transparent", KEY_BOOLEAN, FIELD(transparent), .fallback = "yes"},
+    {"tcp", "transparent_except", KEY_NETWORKS, FIELD(transparent_except)},
+
+    {"ports", "socks_ports", KEY_WORD, FIELD(socks_ports), .words = port_words, .fallback = "whonix"},
 
     {"limits", "flows", KEY_NUMBER, FIELD(flows), .min = 1, .max = 262144, .fallback = "16384"},
     {"limits", "workstation_flows", KEY_NUMBER, FIELD(workstation_flows), .min = 1, .max = 262144, .fallback = "12288"},
@@ -271,9 +284,16 @@ static void check_section_line(struct reader *r, const char *line)
             refuse(r, r->line, "[%.*s]: %s", (int)(end - name), name, says);
         return;
     }
+    if (config_section_is_named(name, (size_t)(end - name))) {
+        const char *says = config_section_begin(r->config, name, (size_t)(end - name));
+        if (says != NULL)
+            refuse(r, r->line, "[%.*s]: %s", (int)(end - name), name, says);
+        return;
+    }
     if (!section_is_known(name, (size_t)(end - name))) {
         section_list(known, sizeof(known));
-        refuse(r, r->line, "[%.*s]: no such section; there are %s", (int)(end - name), name, known);
+        refuse(r, r->line, "[%.*s]: no such section; there are %s and [socks-port \"9101\"]", (int)(end - name),
+               name, known);
     }
 }
 
@@ -427,6 +447,9 @@ static bool key_store(struct config *config, const struct key *key, const char *
     case KEY_ADDRESSES:
         says = config_value_addresses(text, field);
         break;
+    case KEY_NETWORKS:
+        says = config_value_networks(text, field);
+        break;
     case KEY_BOOLEAN:
         says = config_value_boolean(text, field);
         break;
@@ -507,6 +530,12 @@ static int take_key(void *ctx, const char *section, const char *name, const char
     }
     if (config_onion_is_section(section, strlen(section)))
         return take_onion_key(r, section, name, value);
+    if (config_section_is_named(section, strlen(section))) {
+        const char *says = config_section_take(r->config, section, name, value);
+        if (says != NULL)
+            refuse(r, r->line, "[%s] %s: %s", section, name, says);
+        return says == NULL;
+    }
     size_t i = 0;
     while (i < KEYS_COUNT && (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0))
         i++;

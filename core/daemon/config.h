@@ -18,6 +18,7 @@
 #include "daemon/config_value.h"
 #include "daemon/log.h"
 #include "socks/policy.h"
+#include "socks/ports.h"
 #include "tun/dhcp.h"
 #include "tun/tun.h"
 
@@ -57,6 +58,12 @@ enum config_hardening {
 enum config_answers {
     CONFIG_ANSWERS_VIRTUAL, /* a virtual address, at once */
     CONFIG_ANSWERS_RESOLVE, /* the one that a Tor exit finds */
+};
+
+/* Which ports applications find on the gateway's address. */
+enum config_ports {
+    CONFIG_PORTS_NONE,   /* those with a section of their own */
+    CONFIG_PORTS_WHONIX, /* a Whonix-Gateway's, too */
 };
 
 #define CONFIG_RATE_AUTO UINT32_MAX
@@ -148,6 +155,14 @@ struct config {
     enum config_until_ready until_ready;
     uint32_t half_close_timeout; /* s without a byte from Tor, after the workstation's FIN */
     uint32_t idle_timeout;       /* s without a segment either way */
+    bool transparent;            /* may workstations connect to any address as if there were no Tor? */
+    struct config_networks transparent_except; /* workstations for which the opposite holds */
+
+    /* [ports] */
+    enum config_ports socks_ports;
+    /* [socks-port "..."] */
+    struct socks_ports ports;
+    uint8_t port_keys[SOCKS_PORTS_MAX]; /* which keys of each were there */
 
     /* [limits] */
     uint32_t flows;                  /* at once, in all */

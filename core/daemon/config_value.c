@@ -7,6 +7,7 @@
 
 #include "daemon/console_socket.h"
 #include "dns/name.h"
+#include "socks/policy.h"
 
 bool config_value_number(const char *text, uint32_t *out)
 {
@@ -253,6 +254,26 @@ const char *config_value_addresses(const char *text, struct config_addresses *ou
             found.addr[found.count++] = ipaddr_v6(raw);
         else
             return want;
+    }
+    *out = found;
+    return NULL;
+}
+
+const char *config_value_networks(const char *text, struct config_networks *out)
+{
+    struct config_networks found = {0};
+    const char *piece;
+    size_t len;
+    while (next_piece(&text, &piece, &len)) {
+        char network[INET6_ADDRSTRLEN + 4];
+        if (found.count == CONFIG_NETWORKS_MAX)
+            return "there are too many (16)";
+        if (len < sizeof(network)) {
+            memcpy(network, piece, len);
+            network[len] = '\0';
+        }
+        if (len >= sizeof(network) || !isolation_rule_network(network, &found.net[found.count++]))
+            return "write addresses or networks with commas between, as in 10.152.152.12, 10.152.152.64/26";
     }
     *out = found;
     return NULL;

@@ -70,6 +70,16 @@ const char *config_value_user(const char *text, char *out, size_t size);
  * last dot, each ended by NUL, and an empty one last. */
 const char *config_value_names(const char *text, char *out, size_t size);
 
+/* A few networks of either family. */
+#define CONFIG_NETWORKS_MAX 16u
+struct config_networks {
+    uint32_t count;
+    struct ipnet net[CONFIG_NETWORKS_MAX];
+};
+
+/* Addresses and networks with commas between, as in "10.152.152.12, 10.152.152.64/26". */
+const char *config_value_networks(const char *text, struct config_networks *out);
+
 /* A few addresses of either family. */
 #define CONFIG_ADDRESSES_MAX 2u
 struct config_addresses {

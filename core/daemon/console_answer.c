@@ -147,7 +147,8 @@ void console_answer_status(struct json *json, const struct console_facts *facts,
 
 void console_answer_flow(struct json *json, const struct view_flow *flow, const struct circuit *circuit)
 {
-    static const char *const ways[] = {[VIEW_WAY_TOR] = "tor", [VIEW_WAY_DNS] = "dns", [VIEW_WAY_NONE] = "none"};
+    static const char *const ways[] = {
+        [VIEW_WAY_TOR] = "tor", [VIEW_WAY_DNS] = "dns", [VIEW_WAY_PORT] = "port", [VIEW_WAY_NONE] = "none"};
     char address[ADDRESS_MAX];
     begin(json, "flow");
     json_text(json, "workstation", address_text(&flow->src, address));

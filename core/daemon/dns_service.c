@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the engine wants to be told is noted at the stream and told by the next dispatch. The streams with something to
- * tell wait in a ring, each at most once, so that the ring of as many places as there are streams never overflows.
- *
  * A client that has closed its side and has got all its answers is done: so are we. Whoever waits for a client's last
  * answer, or for its reading it, looks whether that was the last.
  */
@@ -19,22 +16,12 @@
 #define ROOM 16384u  /* bytes that a stream takes at once; a window to advertise, no buffer */
 #define BLOCKS 1024u /* 4 KiB each: answers of all streams that were not read yet */
 
-enum event {
-    EVENT_CONNECTED = 1 << 0,
-    EVENT_READABLE = 1 << 1,
-    EVENT_WRITABLE = 1 << 2,
-    EVENT_RESET = 1 << 3,
-};
-
 struct service_stream {
-    struct tcp_flow_id id; /* index 0: free */
     uint32_t station;
     uint64_t identity;
-    uint8_t events; /* set of enum event, to be told */
-    bool queued;    /* in the ring; stays true when the stream ends before its turn comes */
-    bool stalled;   /* a write was not taken whole: tell when there is room */
-    bool closed;    /* the client has closed: no more queries come */
-    bool ended;     /* we have closed: reads find the end */
+    bool stalled; /* a write was not taken whole: tell when there is room */
+    bool closed;  /* the client has closed: no more queries come */
+    bool ended;   /* we have closed: reads find the end */
 };
 
 struct dns_service {
@@ -48,11 +35,9 @@ struct dns_service {
     void *memory; /* of `streams` */
     size_t memory_size;
     struct service_stream *table; /* by stream number, from 1 */
-    uint32_t *ring;               /* streams with something to tell */
-    uint32_t ring_first, ring_count;
+    struct local_events events;
 };
 
-static void note(struct dns_service *service, uint32_t stream, enum event event);
 static void note_room(struct dns_service *service, uint32_t stream);
 
 /* --- the answerer asks --- */
@@ -91,12 +76,13 @@ static void answerer_reply(void *ctx, const struct dns_client *client, const uin
         return;
     }
     const struct service_stream *s = &service->table[client->number];
-    if (s->id.index == 0 || s->id.generation != client->generation || s->ended)
+    const struct tcp_flow_id id = local_events_id(&service->events, client->number);
+    if (id.index == 0 || id.generation != client->generation || s->ended)
         return; /* who asked is gone */
     if (dns_stream_put(service->streams, client->number, message, len, service->now) != 0)
-        note(service, client->number, EVENT_RESET);
+        local_events_note(&service->events, client->number, LOCAL_RESET);
     else
-        note(service, client->number, EVENT_READABLE);
+        local_events_note(&service->events, client->number, LOCAL_READABLE);
     note_room(service, client->number);
 }
 
@@ -131,17 +117,17 @@ int dns_service_new(struct dns_service **out, const struct dns_service_config *c
         return -ENOMEM;
     *service = (struct dns_service){.config = *config, .dns = dns, .memory_size = size};
     service->table = calloc((size_t)config->streams + 1, sizeof(*service->table));
-    service->ring = calloc(config->streams, sizeof(*service->ring));
+    int status = local_events_init(&service->events, config->streams);
     /* Pages that cost nothing until they are used, and read as zeros. */
     service->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (service->memory == MAP_FAILED)
         service->memory = NULL;
-    if (service->table == NULL || service->ring == NULL || service->memory == NULL) {
+    if (service->table == NULL || status != 0 || service->memory == NULL) {
         dns_service_free(service);
         return -ENOMEM;
     }
     service->streams = dns_streams_init(service->memory, &streams);
-    int status = dns_asker_new(&service->asker, &config->asker, dns);
+    status = dns_asker_new(&service->asker, &config->asker, dns);
     memset(&service->config.asker, 0, sizeof(service->config.asker));
     if (status != 0) {
         dns_service_free(service);
@@ -165,7 +151,7 @@ void dns_service_free(struct dns_service *service)
     dns_asker_free(service->asker);
     if (service->memory != NULL)
         munmap(service->memory, service->memory_size);
-    free(service->ring);
+    local_events_fini(&service->events);
     free(service->table);
     free(service);
 }
@@ -210,16 +196,6 @@ void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp
 
 /* --- flows --- */
 
-static void note(struct dns_service *service, uint32_t stream, enum event event)
-{
-    struct service_stream *s = &service->table[stream];
-    s->events |= (uint8_t)event;
-    if (s->queued)
-        return;
-    s->queued = true;
-    service->ring[(service->ring_first + service->ring_count++) % service->config.streams] = stream;
-}
-
 /* There may be room again for a client that had to wait. */
 static void note_room(struct dns_service *service, uint32_t stream)
 {
@@ -227,7 +203,7 @@ static void note_room(struct dns_service *service, uint32_t stream)
     if (!s->stalled || !dns_stream_is_ready(service->streams, stream))
         return;
     s->stalled = false;
-    note(service, stream, EVENT_WRITABLE);
+    local_events_note(&service->events, stream, LOCAL_WRITABLE);
 }
 
 /* We close: in good order if nothing is owed, else by a reset. */
@@ -237,7 +213,7 @@ static void end_stream(struct dns_service *service, uint32_t stream)
     bool idle = dns_stream_is_idle(service->streams, stream);
     dns_stream_retire(service->streams, stream);
     s->ended = true;
-    note(service, stream, idle ? EVENT_READABLE : EVENT_RESET);
+    local_events_note(&service->events, stream, idle ? LOCAL_READABLE : LOCAL_RESET);
 }
 
 /* What waits for nothing any more ends when its client has closed. */
@@ -255,8 +231,9 @@ int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_
     if (*stream == 0)
         return -ECONNREFUSED;
     struct service_stream *s = &service->table[*stream];
-    *s = (struct service_stream){.id = id, .station = station, .identity = identity, .queued = s->queued};
-    note(service, *stream, EVENT_CONNECTED);
+    *s = (struct service_stream){.station = station, .identity = identity};
+    local_events_begin(&service->events, *stream, id);
+    local_events_note(&service->events, *stream, LOCAL_CONNECTED);
     return 0;
 }
 
@@ -271,7 +248,7 @@ static void take_message(struct dns_service *service, uint32_t stream, struct by
         .host = s->station,
         .transport = DNS_TCP,
         .number = stream,
-        .generation = s->id.generation,
+        .generation = local_events_id(&service->events, stream).generation,
     };
     ssize_t n = dns_answer(service->dns, message, &client, answer, sizeof(answer), now);
     if (n == -EINPROGRESS)
@@ -279,9 +256,9 @@ static void take_message(struct dns_service *service, uint32_t stream, struct by
     if (n <= 0)
         dns_stream_skip(service->streams, stream);
     else if (dns_stream_put(service->streams, stream, answer, (size_t)n, now) != 0)
-        note(service, stream, EVENT_RESET);
+        local_events_note(&service->events, stream, LOCAL_RESET);
     else
-        note(service, stream, EVENT_READABLE);
+        local_events_note(&service->events, stream, LOCAL_READABLE);
 }
 
 ssize_t dns_service_write(struct dns_service *service, uint32_t stream, const struct iovec *iov, int count,
@@ -324,34 +301,48 @@ void dns_service_closed(struct dns_service *service, uint32_t stream)
 
 void dns_service_release(struct dns_service *service, uint32_t stream)
 {
-    struct service_stream *s = &service->table[stream];
     dns_stream_close(service->streams, stream);
-    *s = (struct service_stream){.queued = s->queued};
+    service->table[stream] = (struct service_stream){0};
+    local_events_end(&service->events, stream);
 }
+
+static int local_open(void *service, struct tcp_flow_id id, const struct local_client *client, uint64_t now,
+                      uint32_t *stream)
+{
+    return dns_service_open(service, id, client->station, client->identity, now, stream);
+}
+
+static ssize_t local_write(void *service, uint32_t stream, const struct iovec *iov, int count, size_t *room,
+                           uint64_t now)
+{
+    return dns_service_write(service, stream, iov, count, room, now);
+}
+
+static ssize_t local_read(void *service, uint32_t stream, const struct iovec *iov, int count, uint64_t now)
+{
+    return dns_service_read(service, stream, iov, count, now);
+}
+
+static void local_closed(void *service, uint32_t stream)
+{
+    dns_service_closed(service, stream);
+}
+
+static void local_release(void *service, uint32_t stream, enum tcp_release how)
+{
+    (void)how;
+    dns_service_release(service, stream);
+}
+
+const struct local_ops dns_service_ops = {
+    .open = local_open,
+    .write = local_write,
+    .read = local_read,
+    .closed = local_closed,
+    .release = local_release,
+};
 
 /* --- events --- */
-
-/* Tell what there is to tell of one stream. */
-static void tell(struct dns_service *service, uint32_t stream, uint64_t now)
-{
-    struct service_stream *s = &service->table[stream];
-    struct tcp_flow_id id = s->id;
-    uint8_t events = s->events;
-    s->queued = false;
-    s->events = 0;
-    if (id.index == 0 || events == 0)
-        return;
-    if ((events & EVENT_RESET) != 0) {
-        tcp_upstream_reset(service->engine, id, now);
-        return;
-    }
-    if ((events & EVENT_CONNECTED) != 0)
-        tcp_upstream_connected(service->engine, id, ROOM, now);
-    if ((events & EVENT_READABLE) != 0)
-        tcp_upstream_readable(service->engine, id, now);
-    if ((events & EVENT_WRITABLE) != 0)
-        tcp_upstream_writable(service->engine, id, ROOM, now);
-}
 
 unsigned dns_service_dispatch(struct dns_service *service, uint64_t now)
 {
@@ -361,14 +352,7 @@ unsigned dns_service_dispatch(struct dns_service *service, uint64_t now)
     dns_poll(service->dns, now);
     while ((stream = dns_streams_overdue(service->streams, now)) != 0)
         end_stream(service, stream);
-    unsigned told = service->ring_count;
-    for (unsigned i = 0; i < told; i++) {
-        stream = service->ring[service->ring_first];
-        service->ring_first = (service->ring_first + 1) % service->config.streams;
-        service->ring_count--;
-        tell(service, stream, now);
-    }
-    return told;
+    return local_events_tell(&service->events, service->engine, ROOM, now);
 }
 
 bool dns_service_next(const struct dns_service *service, uint64_t *at)
@@ -379,7 +363,7 @@ bool dns_service_next(const struct dns_service *service, uint64_t *at)
         dns_next(service->dns, &each[1]),
         dns_asker_next(service->asker, &each[2]),
     };
-    if (service->ring_count > 0) { /* told of room by the flush that followed the last dispatch */
+    if (service->events.count > 0) { /* told of room by the flush that followed the last dispatch */
         *at = 0;
         return true;
     }

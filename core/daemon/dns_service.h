@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 
 #include "daemon/dns_asker.h"
+#include "daemon/local.h"
 #include "dns/answer.h"
 #include "dns/stream.h"
 #include "tcp/engine.h"
@@ -64,6 +65,9 @@ ssize_t dns_service_read(struct dns_service *service, uint32_t stream, const str
                          uint64_t now);
 void dns_service_closed(struct dns_service *service, uint32_t stream);
 void dns_service_release(struct dns_service *service, uint32_t stream);
+
+/* The same for struct dns_service behind a void *. */
+extern const struct local_ops dns_service_ops;
 
 /* End the streams that were silent too long, answer what waited too long, and tell the engine what happened since the last call. Returns the number
  * of events told. */

@@ -10,102 +10,107 @@
 
 #include "base/bucket.h"
 #include "base/pool.h"
-#include "base/range.h"
+#include "daemon/gateway_target.h"
 #include "tun/device.h"
 #include "tun/output.h"
 
 #define UPSTREAM_EVENTS 512u /* of one turn at most */
 #define CHUNKS_PER_MIB 256u  /* the engine's buffers are of 4 KiB */
 #define DHCP_LEASE 3600u     /* seconds */
-#define HELD_PER_STATION 64u /* flows of one workstation that may wait for Tor to come up */
 #define DNS_LOOKUPS 4096u    /* through Tor, those remembered included */
 #define UDP_HEADERS 48u      /* bytes of IPv6 and UDP header before a datagram's payload */
 #define DNS_STREAMS 1024u    /* flows to port 53 at once, at most */
+#define PORT_STREAMS 1024u   /* clients of SOCKS ports that have no stream yet, at most */
 #define SEND_BUFFER 212992u  /* bytes, of a stream's socket; the kernel doubles it. Its default net.core.wmem_max */
 #define END_WAIT 500000u /* microseconds until the end of a stream is believed; Tor's word takes less than one ms */
-#define NYM_DOUBLED (UINT64_C(1) << 63) /* numbers that no request for a new identity counts up to */
 
 /* The engine asks the upstream of a flow, which needs to know what time it is: Tor, or for port 53 the gateway itself. */
 
-void gateway_begin_flow(struct gateway *g, uint32_t index, struct gateway_flow flow, const struct host *workstation)
+/* A service of our own that answers at this place, or GATEWAY_SERVICES. */
+static enum gateway_service service_at(const struct gateway *g, const struct tcp_tuple *tuple)
 {
-    flow.station = (uint16_t)workstation->station;
-    g->flows[index] = flow;
-    g->host_flows[flow.host]++;
-    g->station_flows[flow.station]++;
-    g->active++;
+    if (tuple->dst_port == DNS_PORT)
+        return GATEWAY_SERVICE_DNS;
+    if (gateway_is_own(g, &tuple->dst) && port_service_has(g->port_service, tuple->dst_port))
+        return GATEWAY_SERVICE_PORTS;
+    return GATEWAY_SERVICES;
 }
 
-static void end_flow(struct gateway *g, uint32_t index)
+static int open_local(struct gateway *g, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host,
+                      enum gateway_service service)
 {
-    struct gateway_flow *flow = &g->flows[index];
-    g->host_flows[flow->host]--;
-    g->station_flows[flow->station]--;
-    g->active--;
-    *flow = (struct gateway_flow){0};
-}
-
-static int open_dns(struct gateway *g, struct tcp_flow_id id, uint32_t host)
-{
-    uint32_t stream;
+    uint32_t stream = 0;
+    const struct gateway_local *local = &g->local[service];
     const struct host *workstation = hosts_at(&g->tun.hosts, host);
     if (workstation == NULL)
         return -ECONNREFUSED;
-    if (dns_service_open(g->dns_service, id, workstation->station, workstation->serial, g->now, &stream) != 0) {
+    if (service != GATEWAY_SERVICE_DNS && !gateway_pace(g, workstation->station))
+        return -EAGAIN;
+    const struct local_client client = {
+        .tuple = *tuple, .host = host, .station = workstation->station, .identity = workstation->serial};
+    int status = local->ops->open(local->service, id, &client, g->now, &stream);
+    if (status == -ECONNREFUSED) {
         drop_count(&g->upstream_drops, DROP_DNS_QUOTA);
         return -EACCES; /* counted */
     }
-    gateway_begin_flow(g, id.index, (struct gateway_flow){.host = host, .dns_stream = stream}, workstation);
-    return 0;
-}
-
-static void release_dns(struct gateway *g, struct tcp_flow_id id)
-{
-    dns_service_release(g->dns_service, g->flows[id.index].dns_stream);
-    end_flow(g, id.index);
+    if (status == 0)
+        gateway_begin_flow(g, id.index,
+                           (struct gateway_flow){.host = host, .stream = stream, .local = (uint8_t)service},
+                           workstation);
+    return status;
 }
 
 static int engine_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host)
 {
     struct gateway *g = ctx;
-    if (tuple->dst_port == DNS_PORT)
-        return open_dns(g, id, host);
+    enum gateway_service service = service_at(g, tuple);
+    if (service != GATEWAY_SERVICES)
+        return open_local(g, id, tuple, host, service);
     return socks_upstream_open(g->upstream, id, tuple, host, g->now);
 }
 
 static ssize_t engine_write(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count, size_t *room)
 {
     struct gateway *g = ctx;
-    uint32_t stream = g->flows[id.index].dns_stream;
-    if (stream != 0)
-        return dns_service_write(g->dns_service, stream, iov, count, room, g->now);
+    const struct gateway_flow *flow = &g->flows[id.index];
+    if (flow->stream != 0) {
+        const struct gateway_local *local = &g->local[flow->local];
+        return local->ops->write(local->service, flow->stream, iov, count, room, g->now);
+    }
     return socks_upstream_write(g->upstream, id, iov, count, room);
 }
 
 static ssize_t engine_read(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count)
 {
     struct gateway *g = ctx;
-    uint32_t stream = g->flows[id.index].dns_stream;
-    if (stream != 0)
-        return dns_service_read(g->dns_service, stream, iov, count, g->now);
+    const struct gateway_flow *flow = &g->flows[id.index];
+    if (flow->stream != 0) {
+        const struct gateway_local *local = &g->local[flow->local];
+        return local->ops->read(local->service, flow->stream, iov, count, g->now);
+    }
     return socks_upstream_read(g->upstream, id, iov, count);
 }
 
 static void engine_release(void *ctx, struct tcp_flow_id id, enum tcp_release how)
 {
     struct gateway *g = ctx;
-    if (g->flows[id.index].dns_stream != 0)
-        release_dns(g, id);
-    else
+    const struct gateway_flow *flow = &g->flows[id.index];
+    if (flow->stream != 0) {
+        const struct gateway_local *local = &g->local[flow->local];
+        local->ops->release(local->service, flow->stream, how);
+        gateway_end_flow(g, id.index);
+    } else {
         socks_upstream_release(g->upstream, id, how);
+    }
 }
 
 static void engine_closed(void *ctx, struct tcp_flow_id id)
 {
     struct gateway *g = ctx;
-    if (g->flows[id.index].dns_stream != 0)
-        dns_service_closed(g->dns_service, g->flows[id.index].dns_stream);
-    else if (g->flows[id.index].service != 0)
+    const struct gateway_flow *flow = &g->flows[id.index];
+    if (flow->stream != 0)
+        g->local[flow->local].ops->closed(g->local[flow->local].service, flow->stream);
+    else if (flow->service != 0)
         socks_upstream_shut(g->upstream, id);
 }
 
@@ -125,92 +130,6 @@ static void engine_unreachable(void *ctx, const struct tcp_tuple *tuple, uint32_
 {
     struct gateway *g = ctx;
     output_unreachable(&g->tun, tuple, host, why, tcp_header);
-}
-
-/* How often this station got new identities; lookups and flows get them together. */
-static uint64_t nym_of(void *ctx, uint32_t station)
-{
-    const struct gateway *g = ctx;
-    return (uint64_t)g->nym + g->station_nyms[station];
-}
-
-/* The upstream asks where a flow is to go: to the name behind a virtual address, or to the address itself. */
-static int choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host,
-                         struct socks_target *target)
-{
-    struct gateway *g = ctx;
-    const struct host *workstation = hosts_at(&g->tun.hosts, host);
-    uint32_t name = 0;
-
-    /* In silence: the SYN comes again, and nothing is kept for it. */
-    target->why = DROP_DESTINATION_REFUSED;
-    if (workstation == NULL)
-        return -ECONNREFUSED;
-    if (!bucket_take(&g->host_syns[workstation->station], g->config->workstation_syns, g->config->workstation_syns,
-                     g->now))
-        return -EAGAIN;
-    if (!g->ready) {
-        target->why = DROP_NOT_READY;
-        if (!g->config->hold_until_ready)
-            return -ECONNREFUSED;
-        if (g->station_flows[workstation->station] >= HELD_PER_STATION)
-            return -EAGAIN;
-    }
-    target->why = DROP_DESTINATION_REFUSED;
-    if (tun_is_local(&g->tun, &tuple->dst))
-        return -ECONNREFUSED;
-    if (dns_is_virtual(g->dns, &tuple->dst)) {
-        _Static_assert(sizeof(target->name) >= DNS_TEXT_SIZE, "a name fits the target");
-        name = dns_pin(g->dns, workstation->station, &tuple->dst, target->name);
-        target->why = DROP_DESTINATION_UNKNOWN;
-        if (name == 0)
-            return -ECONNREFUSED;
-    }
-    /* Tor refuses these too. Another SOCKS server may not, and stands in the operator's own network. */
-    if (!g->config->allow_private &&
-        (name != 0 ? range_name_is_address(target->name) : !range_is_internet(&tuple->dst))) {
-        if (name != 0)
-            dns_unpin(g->dns, name);
-        target->why = DROP_DESTINATION_REFUSED;
-        return -ECONNREFUSED;
-    }
-    target->workstation = workstation->serial;
-    target->station = workstation->station;
-    target->isolation = isolation_rules_fields(&g->config->isolation_rules, &tuple->src, &tuple->dst,
-                                               tuple->dst_port, target->isolation);
-    target->nym = nym_of(g, workstation->station);
-    /* The same source port to two places at once: under a policy by source port, still two identities. */
-    const unsigned by_destination =
-        ISOLATION_DESTINATION_ADDRESS | ISOLATION_DESTINATION_NAME | ISOLATION_DESTINATION_PORT;
-    if (port_use_take(&g->ports, host, tuple->src_port) > 0 && (target->isolation & ISOLATION_SOURCE_PORT) &&
-        !(target->isolation & by_destination))
-        target->nym = NYM_DOUBLED | g->doubled++;
-    target->tag = id.index;
-    gateway_begin_flow(g, id.index, (struct gateway_flow){.host = host, .name = name, .port = tuple->src_port},
-                       workstation);
-    return 0;
-}
-
-/* Tor has one word for a name that does not exist and for a host without a route, and the first is by far more likely. */
-static void target_answered(void *ctx, uint32_t tag, uint8_t code)
-{
-    struct gateway *g = ctx;
-    uint32_t name = g->flows[tag].name;
-    if (name != 0 && (code == SOCKS_HOST_UNREACHABLE || code == SOCKS_SUCCEEDED))
-        dns_name_tried(g->dns, name, code == SOCKS_SUCCEEDED, g->now);
-}
-
-static void target_done(void *ctx, uint32_t tag)
-{
-    struct gateway *g = ctx;
-    const struct gateway_flow *flow = &g->flows[tag];
-    if (flow->service != 0)
-        gateway_onion_ended(g, tag);
-    else
-        port_use_give(&g->ports, flow->host, flow->port);
-    if (flow->name != 0)
-        dns_unpin(g->dns, flow->name);
-    end_flow(g, tag);
 }
 
 /* The link asks. */
@@ -360,7 +279,7 @@ static int init_dns_service(struct gateway *g)
                   .isolation = c->isolation,
                   .isolation_lifetime = c->isolation_lifetime,
                   .budget = socks_upstream_budget(g->upstream)},
-        .nym = nym_of,
+        .nym = gateway_nym,
         .ctx = g,
     };
     _Static_assert(sizeof(config.asker.upstreams) == sizeof(c->resolvers.addr), "as many resolvers");
@@ -412,9 +331,11 @@ static int init_upstream(struct gateway *g)
         .budget = {.rate = c->identity_rate, .burst = c->identity_burst, .stations = c->workstations},
         .send_buffer = SEND_BUFFER,
         .drops = &g->upstream_drops,
-        .target = choose_target,
-        .answered = target_answered,
-        .done = target_done,
+        .target = gateway_choose_target,
+        .answered = gateway_target_answered,
+        .asked = gateway_target_asked,
+        .bound = gateway_target_bound,
+        .done = gateway_target_done,
         .ctx = g,
     };
     int status = draw_secret(config.secret);
@@ -425,6 +346,35 @@ static int init_upstream(struct gateway *g)
         socks_upstream_attach(g->upstream, g->engine);
     if (status == 0)
         socks_upstream_hold(g->upstream, true); /* gateway_set_ready() */
+    return status;
+}
+
+static int init_port_service(struct gateway *g)
+{
+    const struct channel_gateway_config *c = g->config;
+    struct port_service_config config = {
+        .ports = c->ports,
+        .streams = c->flows < PORT_STREAMS ? c->flows : PORT_STREAMS,
+        .stations = c->workstations,
+        .answer = c->connect_timeout * UINT64_C(1000000),
+        .drops = &g->upstream_drops,
+        .ask = gateway_ask,
+        .joined = gateway_joined,
+        .ctx = g,
+    };
+    int status = port_service_new(&g->port_service, &config);
+    if (status == 0)
+        port_service_attach(g->port_service, g->engine, g->upstream);
+    return status;
+}
+
+static int init_services(struct gateway *g)
+{
+    int status = init_dns_service(g);
+    if (status == 0)
+        status = init_port_service(g);
+    g->local[GATEWAY_SERVICE_DNS] = (struct gateway_local){&dns_service_ops, g->dns_service};
+    g->local[GATEWAY_SERVICE_PORTS] = (struct gateway_local){&port_service_ops, g->port_service};
     return status;
 }
 
@@ -492,8 +442,9 @@ static void fini_dns(struct gateway *g)
     memory_unmap(&g->dns_memory);
 }
 
-static void fini_dns_service(struct gateway *g)
+static void fini_services(struct gateway *g)
 {
+    port_service_free(g->port_service);
     dns_service_free(g->dns_service);
 }
 
@@ -534,7 +485,7 @@ static const struct part {
     {"make the TCP engine", init_engine, fini_engine},
     {"make the DNS answerer", init_dns, fini_dns},
     {"make the SOCKS upstream", init_upstream, fini_upstream},
-    {"make the DNS service", init_dns_service, fini_dns_service},
+    {"make the services", init_services, fini_services},
     {"make the link", init_tun, fini_tun},
     {"make the receive buffer", init_receive, fini_receive},
     {"listen for visitors of onion services", init_onion, gateway_onion_fini},
@@ -571,6 +522,12 @@ void gateway_fini(struct gateway *g)
     fini_parts(g, PARTS);
 }
 
+static unsigned dispatch_services(struct gateway *g, uint64_t now)
+{
+    unsigned told = dns_service_dispatch(g->dns_service, now);
+    return told + port_service_dispatch(g->port_service, now);
+}
+
 int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
 {
     g->now = now;
@@ -591,27 +548,28 @@ int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
     socks_upstream_poll(g->upstream, now);
     if ((ready & GATEWAY_READY_DNS) != 0 && (n = dns_service_hear(g->dns_service, now)) != 0)
         return n;
-    dns_service_dispatch(g->dns_service, now);
+    dispatch_services(g, now);
     tcp_advance(g->engine, now);
     *again = tcp_flush(g->engine, now);
-    /* Queries over TCP were written upstream just now, and most of them are answered already. */
-    if (dns_service_dispatch(g->dns_service, now) > 0)
+    /* What was written to the services just now is answered already, most of it. */
+    if (dispatch_services(g, now) > 0)
         *again = tcp_flush(g->engine, now) || *again;
     return 0;
 }
 
 bool gateway_next_deadline(const struct gateway *g, uint64_t *at)
 {
-    uint64_t each[5];
-    const bool waits[5] = {
+    uint64_t each[6];
+    const bool waits[6] = {
         tcp_next_deadline(g->engine, &each[0]),
         socks_upstream_next(g->upstream, &each[1]),
         dns_service_next(g->dns_service, &each[2]),
         tun_next_deadline(&g->tun, &each[3]),
         gateway_onion_next(g, &each[4]),
+        port_service_next(g->port_service, &each[5]),
     };
     bool any = false;
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         if (waits[i] && (!any || each[i] < *at))
             *at = each[i];
         any = any || waits[i];

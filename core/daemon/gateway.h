@@ -4,9 +4,9 @@
  * itself in, in gateway_role.c.
  *
  *     frames -> tun -> tcp engine -> socks upstream -> Tor
- *                 |         \           ^
- *                 \-> DNS service      /
- *                          \-- names -/
+ *                 |         |            ^
+ *                 |         \-> ports ---/
+ *                 \-> DNS service -names-/
  */
 #ifndef CLOISTER_DAEMON_GATEWAY_H
 #define CLOISTER_DAEMON_GATEWAY_H
@@ -21,6 +21,8 @@
 #include "daemon/counters.h"
 #include "daemon/dns_service.h"
 #include "daemon/gateway_onion.h"
+#include "daemon/local.h"
+#include "daemon/port_service.h"
 #include "daemon/port_use.h"
 #include "dns/answer.h"
 #include "socks/upstream.h"
@@ -39,13 +41,26 @@ enum gateway_ready {
 
 /* What is kept beside a flow of the engine, by its index. */
 struct gateway_flow {
-    uint32_t host;       /* the workstation */
-    uint32_t name;       /* handle of dns_pin(), or 0 */
-    uint16_t port;       /* source port, as port_use has it */
-    uint16_t station;    /* the workstation's number that its addresses have in common */
-    uint32_t dns_stream; /* its number in the DNS service, if it ends there; else 0 */
-    uint16_t service;    /* index of the onion service whose visitor's it is, from 1; else 0 */
-    uint16_t opening;    /* and its place among those that open, from 1, or 0 (gateway_onion.c) */
+    uint32_t host;    /* the workstation */
+    uint32_t name;    /* handle of dns_pin(), or 0 */
+    uint16_t port;    /* source port, as port_use has it, or 0 */
+    uint16_t station; /* the workstation's number that its addresses have in common */
+    uint32_t stream;  /* its number in a service of the gateway's own; 0: it is Tor's */
+    uint16_t service; /* index of the onion service whose visitor's it is, from 1; else 0 */
+    uint16_t opening; /* and its place among those that open, from 1, or 0 (gateway_onion.c) */
+    uint8_t local;    /* which service of the gateway's own, enum gateway_service */
+};
+
+/* What answers flows to the gateway itself. */
+enum gateway_service {
+    GATEWAY_SERVICE_DNS,
+    GATEWAY_SERVICE_PORTS,
+    GATEWAY_SERVICES,
+};
+
+struct gateway_local {
+    const struct local_ops *ops;
+    void *service;
 };
 
 /* A mapping of zeroed memory. */
@@ -67,6 +82,8 @@ struct gateway {
     struct tcp_engine *engine;
     struct dns *dns;
     struct dns_service *dns_service;
+    struct port_service *port_service;
+    struct gateway_local local[GATEWAY_SERVICES];
     struct gateway_flow *flows; /* by index, from 1 */
     struct bucket *host_syns;   /* the pace of new flows, of each station */
     bool ready;                 /* Tor is up */
@@ -82,7 +99,8 @@ struct gateway {
     struct socks_upstream *upstream;
     const struct gateway_onion_ports *onion_ports; /* until g->onion is made: borrowed */
     struct gateway_onion *onion;                   /* NULL: there are no onion services */
-    struct drops upstream_drops; /* flows that choose_target() refused, and visitors of onion services */
+    struct drops
+        upstream_drops; /* flows that gateway_target.c and the services refused, and visitors of onion services */
     struct tun tun;
     struct receive receive;
 };

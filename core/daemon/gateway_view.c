@@ -61,12 +61,14 @@ static void look_at_flow(const struct gateway *g, uint32_t index, const struct t
     out->tcp_state = view_tcp_state_index(info->state);
     out->way = VIEW_WAY_NONE;
     out->stream_state = view_stream_state_index("none");
-    if (flow->dns_stream != 0) {
+    if (flow->stream != 0 && flow->local == GATEWAY_SERVICE_DNS) {
         out->way = VIEW_WAY_DNS;
     } else if (socks_upstream_look(g->upstream, info->id, &stream)) {
         out->way = VIEW_WAY_TOR;
         out->key = stream.key;
         out->stream_state = view_stream_state_index(stream.state);
+    } else if (flow->stream != 0) {
+        out->way = VIEW_WAY_PORT;
     }
     look_at_destination(g, flow, &info->tuple, out);
 }

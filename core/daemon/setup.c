@@ -417,6 +417,10 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     if (c->identity_rate == CONFIG_RATE_AUTO) /* another SOCKS server is not known to mind */
         out->identity_rate = c->mode == CONFIG_MODE_EMBEDDED ? CONFIG_RATE_EMBEDDED : 0;
     out->identity_burst = c->identity_burst;
+    out->ports = c->ports;
+    out->ports.whonix = c->socks_ports == CONFIG_PORTS_WHONIX;
+    out->transparent = c->transparent;
+    out->transparent_except = c->transparent_except;
     out->virtual_net = c->virtual_net;
     out->virtual_net6 = c->virtual_net6;
     out->virtual_ttl = c->virtual_ttl;

@@ -65,6 +65,7 @@ struct view_status {
 enum view_way {
     VIEW_WAY_TOR,  /* to a stream of Tor's that is open, or opens */
     VIEW_WAY_DNS,  /* to the gateway's own name server */
+    VIEW_WAY_PORT, /* to a port of the gateway's own, and its client has not said where it is to go */
     VIEW_WAY_NONE, /* it is over, and only lingers (TIME-WAIT) */
     VIEW_WAY_END,
 };

@@ -446,6 +446,7 @@ const struct channel_gateway_config *bed_config(void)
 {
     static struct channel_gateway_config c;
     c = (struct channel_gateway_config){
+        .transparent = true,
         .socket_name = "socks",
         .network = {.addr = ipaddr_v4((const uint8_t[]){10, 152, 152, 10}), .len = 96 + 18},
         .mtu = 1500,

@@ -26,7 +26,7 @@ from smoke import FAR, GATEWAY, WORKSTATION
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from lab import schema  # noqa: E402
 
-PORT = 9179
+PORT = 9779
 CLIENTS_MAX = 8
 # Holds flows to the echo service, with that many bytes in each.
 HOLDER = """

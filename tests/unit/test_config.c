@@ -156,6 +156,14 @@ static const struct {
     {"tcp", "until_ready", {"hold", "refuse"}, {"drop", "yes"}},
     {"tcp", "half_close_timeout", {"1", "60", "86400"}, {"0", "86401", "1.5"}},
     {"tcp", "idle_timeout", {"10", "7440", "432000"}, {"9", "432001", "2h"}},
+    {"tcp", "transparent", {"yes", "no"}, {"on", "YES"}},
+    {"tcp",
+     "transparent_except",
+     {"10.152.152.12", "10.152.152.12, 10.152.152.64/26", "fd19:c33d:88bc::12"},
+     {"10.152.152", "10.152.152.12,", "10.152.152.0/33", "yes", "10.152.152.12 10.152.152.13",
+      "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,"
+      "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1"}},
+    {"ports", "socks_ports", {"whonix", "none"}, {"yes", "9050"}},
     {"limits", "flows", {"1", "262144"}, {"0", "262145", "many"}},
     {"limits", "workstation_flows", {"1", "16384"}, {"0", "16385"}},
     {"limits", "connecting", {"1", "16384"}, {"0", "262145"}},
@@ -613,6 +621,46 @@ static int remove_file(void **state)
     return unlink(path);
 }
 
+static void a_port_of_ones_own_has_a_section(void **state)
+{
+    struct socks_port port;
+    (void)state;
+    assert_int_equal(load("[ports]\nsocks_ports = none\n[socks-port \"1080\"]\n[socks-port \"8118\"]\nkind = http\n"
+                          "isolate = destination-address\n"),
+                     0);
+    assert_int_equal(config.socks_ports, CONFIG_PORTS_NONE);
+    assert_int_equal(config.ports.count, 2);
+    assert_true(socks_ports_find(&config.ports, 8118, &port));
+    assert_int_equal(port.kind, FRONT_HTTP);
+    assert_true(port.fields & ISOLATION_DESTINATION_NAME);
+    assert_false(port.fields & ISOLATION_DESTINATION_PORT);
+    expect_refused("[socks-port \"0\"]\n", 1, "[socks-port \"0\"]: a port is a number");
+    expect_refused("[socks-port \"65536\"]\n", 1, "[socks-port \"65536\"]: a port is a number");
+    expect_refused("[socks-port \"53\"]\n", 1, "[socks-port \"53\"]: port");
+    expect_refused("[socks-port]\n", 1, "[socks-port]: no such section");
+    expect_refused("[socks-port 1080]\n", 1, "[socks-port 1080]: no such section");
+    expect_refused("[socks-port \"\"]\n", 1, "[socks-port \"\"]: no such section");
+    expect_refused("[socks-port \"1080\"]\n[socks-port \"1080\"]\n", 2, "[socks-port \"1080\"]: there is such");
+    expect_refused("[socks-port \"1080\"]\nisolate = none\nisolate = none\n", 3,
+                   "[socks-port \"1080\"] isolate: already");
+    expect_refused("[socks-port \"1080\"]\nisolate = everything\n", 2, "[socks-port \"1080\"] isolate: write none");
+    expect_refused("[socks-port \"1080\"]\nisolate =\n", 2, "[socks-port \"1080\"] isolate: no value");
+    expect_refused("[socks-port \"1080\"]\nkind = https\n", 2, "[socks-port \"1080\"] kind: write");
+    expect_refused("[socks-port \"1080\"]\nport = 1\n", 2, "[socks-port \"1080\"] port: no such key");
+}
+
+static void there_are_so_many_ports_and_no_more(void **state)
+{
+    char text[4096];
+    size_t n = 0;
+    (void)state;
+    for (unsigned i = 0; i < SOCKS_PORTS_MAX; i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "[socks-port \"%u\"]\n", 1000 + i);
+    assert_int_equal(load(text), 0);
+    snprintf(text + n, sizeof(text) - n, "[socks-port \"999\"]\n");
+    expect_refused(text, SOCKS_PORTS_MAX + 1, "[socks-port \"999\"]: there are too many");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -645,6 +693,8 @@ int main(void)
         cmocka_unit_test(a_data_directory_must_leave_room_for_the_socket_in_it),
         cmocka_unit_test(the_share_of_a_workstation_follows_the_whole),
         cmocka_unit_test(the_bridge_is_not_the_device),
+        cmocka_unit_test(a_port_of_ones_own_has_a_section),
+        cmocka_unit_test(there_are_so_many_ports_and_no_more),
         cmocka_unit_test(a_torrc_that_is_not_there_is_refused),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

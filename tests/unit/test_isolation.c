@@ -89,6 +89,37 @@ static void two_policies_never_give_the_same_credential(void **state)
     }
 }
 
+/* Port and credentials of a client, with those next to them that could be taken for them if a length were missing. */
+static void a_port_and_a_clients_credentials_are_fields_of_their_own(void **state)
+{
+    (void)state;
+    const unsigned each = ISOLATION_WORKSTATION | ISOLATION_PORT | ISOLATION_CREDENTIALS;
+    struct isolation_flow a = plain, b = plain, c = plain, d = plain;
+    a.port = b.port = c.port = 9050;
+    d.port = 9051;
+    b.auth = (const uint8_t *)"x";
+    b.auth_len = 1;
+    c.auth = (const uint8_t *)"y";
+    c.auth_len = 1;
+    assert_true(same(each, &a, &a));
+    assert_true(same(each, &b, &b));
+    assert_false(same(each, &a, &b));
+    assert_false(same(each, &b, &c));
+    assert_false(same(each, &a, &d));
+    assert_true(same(ISOLATION_ALL, &a, &d));
+    assert_true(same(each & ~(unsigned)ISOLATION_CREDENTIALS, &b, &c));
+    assert_true(same(each & ~(unsigned)ISOLATION_PORT, &a, &d));
+    struct isolation_credential with, without;
+    isolation_credential(&secret, each, &plain, 0, &with);
+    isolation_credential(&secret, ISOLATION_WORKSTATION, &plain, 0, &without);
+    assert_string_not_equal(with.password, without.password);
+    uint8_t longest[ISOLATION_AUTH_MAX] = {0};
+    c.auth = longest;
+    c.auth_len = sizeof(longest);
+    c.name = NULL;
+    isolation_credential(&secret, 0xff, &c, UINT64_MAX, &with);
+}
+
 static void a_new_epoch_or_a_new_nym_is_a_new_identity(void **state)
 {
     (void)state;
@@ -360,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_field_changes_the_credential_if_and_only_if_it_is_in_the_policy),
         cmocka_unit_test(two_policies_never_give_the_same_credential),
+        cmocka_unit_test(a_port_and_a_clients_credentials_are_fields_of_their_own),
         cmocka_unit_test(a_new_epoch_or_a_new_nym_is_a_new_identity),
         cmocka_unit_test(another_secret_gives_another_credential),
         cmocka_unit_test(both_halves_of_a_credential_differ_and_both_depend_on_the_fields),

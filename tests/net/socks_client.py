@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How applications speak SOCKS and HTTP CONNECT, byte by byte. Every function is called in the workstation's namespace
+and returns what JSON can hold."""
+
+import socket
+import struct
+import time
+
+GATEWAY = "10.152.152.10"
+
+
+def exactly(peer, n):
+    data = b""
+    while len(data) < n:
+        piece = peer.recv(n - len(data))
+        if not piece:
+            raise EOFError(f"ended after {data!r}")
+        data += piece
+    return data
+
+
+def read_all(peer):
+    data = b""
+    try:
+        while piece := peer.recv(65536):
+            data += piece
+    except ConnectionResetError:
+        data += b"<reset>"
+    return data
+
+
+def address5(target):
+    for family, kind in ((socket.AF_INET, 1), (socket.AF_INET6, 4)):
+        try:
+            return bytes([kind]) + socket.inet_pton(family, target)
+        except OSError:
+            pass
+    return bytes([3, len(target)]) + target.encode("latin-1")
+
+
+def request5(target, port, command=1):
+    return bytes([5, command, 0]) + address5(target) + struct.pack("!H", port)
+
+
+def credentials(user, password):
+    return bytes([1, len(user)]) + user.encode() + bytes([len(password)]) + password.encode()
+
+
+def dial(port, gateway=GATEWAY):
+    peer = socket.create_connection((gateway, port), 10)
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    peer.settimeout(10)
+    return peer
+
+
+def reply5(peer):
+    """(code, address as text)."""
+    _, code, _, kind = exactly(peer, 4)
+    if kind == 1:
+        host = socket.inet_ntop(socket.AF_INET, exactly(peer, 4))
+    elif kind == 4:
+        host = socket.inet_ntop(socket.AF_INET6, exactly(peer, 16))
+    else:
+        host = exactly(peer, exactly(peer, 1)[0]).decode("latin-1")
+    exactly(peer, 2)
+    return code, host
+
+
+def negotiate(peer, user, password):
+    """As Tor Browser and torsocks do: with credentials if there are any, and a message only after each answer."""
+    if user is None:
+        peer.sendall(b"\x05\x01\x00")
+        if exactly(peer, 2) != b"\x05\x00":
+            raise ValueError("not without credentials")
+        return
+    peer.sendall(b"\x05\x02\x00\x02")
+    if exactly(peer, 2) != b"\x05\x02":
+        raise ValueError("not with credentials")
+    peer.sendall(credentials(user, password))
+    if exactly(peer, 2) != b"\x01\x00":
+        raise ValueError("credentials refused")
+
+
+def ask5(port, target, target_port, command=1, user=None, password=None, gateway=GATEWAY):
+    """What SOCKS5 answers, and what follows a refusal."""
+    with dial(port, gateway) as peer:
+        negotiate(peer, user, password)
+        peer.sendall(request5(target, target_port, command))
+        code, host = reply5(peer)
+        return code, host, read_all(peer).decode("latin-1") if code != 0 or command != 1 else None
+
+
+def echo5(port, target, target_port, user=None, password=None, text="hello"):
+    with dial(port) as peer:
+        negotiate(peer, user, password)
+        peer.sendall(request5(target, target_port))
+        code, _ = reply5(peer)
+        if code != 0:
+            return code
+        peer.sendall(text.encode())
+        return exactly(peer, len(text)).decode()
+
+
+def split(port, target, target_port, pieces):
+    """The whole of it, with early data, cut into pieces of so many bytes; then the echo."""
+    whole = b"\x05\x02\x00\x02" + credentials("user", "secret") + request5(target, target_port) + b"early data"
+    with dial(port) as peer:
+        for i in range(0, len(whole), pieces):
+            peer.sendall(whole[i:i + pieces])
+            if pieces < 8:
+                time.sleep(0.002)
+        got = exactly(peer, 2 + 2 + 10 + 10)
+        return got.hex()
+
+
+def ask4(port, target, target_port, command=1, user="", name=""):
+    message = struct.pack("!BBH", 4, command, target_port) + socket.inet_aton(target) + user.encode() + b"\0"
+    if name:
+        message += name.encode() + b"\0"
+    with dial(port) as peer:
+        peer.sendall(message)
+        answer = exactly(peer, 8)
+        if answer[1] != 0x5A or command != 1:
+            return answer[1], socket.inet_ntoa(answer[4:]), read_all(peer).decode("latin-1")
+        peer.sendall(b"four")
+        return answer[1], socket.inet_ntoa(answer[4:]), exactly(peer, 4).decode()
+
+
+def say(port, text, half_close=False):
+    """Everything that comes for these bytes."""
+    with dial(port) as peer:
+        peer.sendall(bytes.fromhex(text))
+        if half_close:
+            peer.shutdown(socket.SHUT_WR)
+        return read_all(peer).hex()
+
+
+def connect(port, line, headers=(), text="tunnel"):
+    """The status line of HTTP CONNECT, and the echo behind it."""
+    request = "\r\n".join((line, *headers, "", "")).encode()
+    with dial(port) as peer:
+        peer.sendall(request)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += exactly(peer, 1)
+        status = head.split(b"\r\n")[0].decode()
+        if " 200 " not in status:
+            return status, read_all(peer).decode("latin-1")
+        peer.sendall(text.encode())
+        return status, exactly(peer, len(text)).decode()
+
+
+def echo_many(port, target, count, size):
+    """So many at once; how many got all of it back."""
+    peers, good = [], 0
+    for i in range(count):
+        peer = dial(port)
+        peer.sendall(b"\x05\x01\x00" + request5(target, 7) + bytes([i % 256]) * size)
+        peers.append(peer)
+    for i, peer in enumerate(peers):
+        with peer:
+            good += exactly(peer, 2 + 10 + size)[12:] == bytes([i % 256]) * size
+    return good
+
+
+def refused(address, port):
+    """The errno of a connect, 0 if it is open."""
+    with socket.socket() as peer:
+        peer.settimeout(5)
+        return peer.connect_ex((address, port))
