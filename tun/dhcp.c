@@ -155,7 +155,7 @@ static uint64_t free_at(const struct dhcp *dhcp, const struct dhcp_lease *lease,
     return dhcp->ops.is_free(dhcp->ctx, &addr, mac, now) ? 0 : now + LOOK_AGAIN;
 }
 
-/* Make the address `wanted` that of `mac`, who has none now, if it may have it. */
+/* Make the address `wanted`, which it has not, that of `mac`, if it may have it. */
 static struct dhcp_lease *take(struct dhcp *dhcp, const struct ipaddr *wanted, const uint8_t *mac, uint64_t now)
 {
     uint32_t offset = number_of(wanted) - dhcp->first;
@@ -254,7 +254,7 @@ static enum drop on_discover(struct dhcp *dhcp, const struct dhcp_request *reque
     return DROP_NONE;
 }
 
-/* Can `mac` have just this address? Its former one of the pool is given up for it. */
+/* Can `mac` have just this address? It may have another one of the pool, which it keeps for now. */
 static bool obtain(struct dhcp *dhcp, const struct ipaddr *wanted, const uint8_t *mac, uint64_t now,
                    struct grant *grant)
 {
@@ -263,10 +263,19 @@ static bool obtain(struct dhcp *dhcp, const struct ipaddr *wanted, const uint8_t
             return true;
         if (grant->lease == NULL)
             return false;
-        set_free(dhcp, grant->lease);
     }
     *grant = (struct grant){.address = *wanted, .lease = take(dhcp, wanted, mac, now)};
     return grant->lease != NULL;
+}
+
+/* One client, one address: what it had is anybody's again, and not only when the lease would have ended. */
+static void give_up(struct dhcp *dhcp, struct dhcp_lease *lease, const uint8_t *mac)
+{
+    const struct ipaddr addr = lease_address(dhcp, lease);
+    bool held = lease->state == LEASE_LEASED;
+    set_free(dhcp, lease);
+    if (held)
+        dhcp->ops.release(dhcp->ctx, &addr, mac);
 }
 
 static enum drop on_request(struct dhcp *dhcp, const struct dhcp_request *request, uint64_t now,
@@ -284,11 +293,17 @@ static enum drop on_request(struct dhcp *dhcp, const struct dhcp_request *reques
         return DROP_DHCP_OTHER;
     }
     uint64_t until = now + dhcp->config.lease * SECOND;
-    if (!obtain(dhcp, wanted, request->mac, now, &grant) ||
+    struct dhcp_lease *former = find_lease(dhcp, request->mac);
+    bool obtained = obtain(dhcp, wanted, request->mac, now, &grant);
+    if (!obtained ||
         !dhcp->ops.hold(dhcp->ctx, wanted, request->mac, now, grant.lease != NULL ? until : UINT64_MAX)) {
+        if (obtained && grant.lease != NULL && grant.lease != former)
+            set_free(dhcp, grant.lease);
         reply(dhcp, request, DHCP_NAK, wanted, out);
         return DROP_NONE;
     }
+    if (former != NULL && former != grant.lease)
+        give_up(dhcp, former, request->mac);
     if (grant.lease != NULL) {
         grant.lease->state = LEASE_LEASED;
         grant.lease->until = until;

@@ -454,6 +454,20 @@ static void what_is_released_is_free_at_once_and_its_flows_are_reset(void **stat
     expect_reply(rig, &other, 5);
 }
 
+/* One lease for one client: or it would keep an address from others for as long as each lease that it ever asked for. */
+static void who_takes_another_address_gives_up_the_first(void **state)
+{
+    struct rig *rig = *state;
+    const char *addr = lease_to(rig, rig_station_mac);
+    const char *another = strcmp(addr, "10.152.152.103") == 0 ? "10.152.152.102" : "10.152.152.103";
+    struct ask request = {.type = 3, .mac = rig_station_mac, .requested = another};
+    expect_reply(rig, &request, 5);
+    request = (struct ask){.type = 3, .mac = rig_other_mac, .requested = addr};
+    expect_reply(rig, &request, 5);
+    request.requested = another;
+    expect_reply(rig, &request, 6);
+}
+
 static void what_is_declined_is_given_to_nobody_for_a_while(void **state)
 {
     struct rig *rig = *state;
@@ -709,6 +723,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_leased_address_is_its_owners_however_long_it_is_silent, start, stop),
         cmocka_unit_test_setup_teardown(an_address_that_somebody_uses_is_not_given_away, start, stop),
         cmocka_unit_test_setup_teardown(what_is_released_is_free_at_once_and_its_flows_are_reset, start, stop),
+        cmocka_unit_test_setup_teardown(who_takes_another_address_gives_up_the_first, start, stop),
         cmocka_unit_test_setup_teardown(what_is_declined_is_given_to_nobody_for_a_while, start, stop),
         cmocka_unit_test_setup_teardown(who_has_an_address_is_told_the_rest, start, stop),
         cmocka_unit_test(a_fixed_address_is_for_one_client),
