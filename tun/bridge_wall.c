@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One table of nf_tables with one chain without a rule, at the ingress of the bridge device, whose policy is to drop.
+ * For a bridge, one table of nf_tables with one chain without a rule, at the ingress of the bridge device, whose policy is
+ * to drop. For a device that somebody may yet put into a bridge of his own, which an ingress chain would keep from
+ * working, the chain is where packets enter IPv4 and IPv6, before their options are looked at, and has a rule.
  *
  * nf_tables takes requests in batches: all of it or nothing. Each request is acknowledged by itself; the answer to the
  * last, or an error, ends the reading.
@@ -22,6 +24,7 @@
 #include <sys/socket.h>
 
 #define BATCH_MAX 1024u
+#define CHAIN "ingress"
 #define BEFORE_ALL (-500)    /* priority: before anything else that looks at this device's ingress */
 #define TABLE_F_OWNER 0x2u   /* Linux 5.12; headers may be older */
 #define TABLE_F_PERSIST 0x4u /* Linux 6.9 */
@@ -44,22 +47,75 @@ static struct nlmsghdr *put(struct mnl_nlmsg_batch *batch, uint16_t type, uint16
     return header;
 }
 
-static struct nlmsghdr *put_request(struct mnl_nlmsg_batch *batch, uint16_t what, uint16_t flags, uint32_t sequence)
+/* Where it stands. */
+struct place {
+    uint8_t family; /* NFPROTO_NETDEV: at the ingress of the device; NFPROTO_INET: in front of the IP stack */
+    const char *device;
+    uint32_t index; /* of the device */
+};
+
+static struct nlmsghdr *put_request(struct mnl_nlmsg_batch *batch, const struct place *place, uint16_t what,
+                                    uint16_t flags, uint32_t sequence)
 {
-    return put(batch, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | what), NLM_F_ACK | flags, NFPROTO_NETDEV, 0, sequence);
+    return put(batch, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | what), NLM_F_ACK | flags, place->family, 0, sequence);
 }
 
-static void put_chain(struct nlmsghdr *header, const char *table, const char *bridge)
+static void put_chain(struct nlmsghdr *header, const char *table, const struct place *place)
 {
+    const bool ingress = place->family == NFPROTO_NETDEV;
     mnl_attr_put_strz(header, NFTA_CHAIN_TABLE, table);
-    mnl_attr_put_strz(header, NFTA_CHAIN_NAME, "ingress");
+    mnl_attr_put_strz(header, NFTA_CHAIN_NAME, CHAIN);
     mnl_attr_put_strz(header, NFTA_CHAIN_TYPE, "filter");
-    mnl_attr_put_u32(header, NFTA_CHAIN_POLICY, htonl(NF_DROP));
+    mnl_attr_put_u32(header, NFTA_CHAIN_POLICY, htonl(ingress ? NF_DROP : NF_ACCEPT));
     struct nlattr *hook = mnl_attr_nest_start(header, NFTA_CHAIN_HOOK);
-    mnl_attr_put_u32(header, NFTA_HOOK_HOOKNUM, htonl(NF_NETDEV_INGRESS));
+    mnl_attr_put_u32(header, NFTA_HOOK_HOOKNUM, htonl(ingress ? NF_NETDEV_INGRESS : NF_INET_PRE_ROUTING));
     mnl_attr_put_u32(header, NFTA_HOOK_PRIORITY, htonl((uint32_t)BEFORE_ALL));
-    mnl_attr_put_strz(header, NFTA_HOOK_DEV, bridge);
+    if (ingress)
+        mnl_attr_put_strz(header, NFTA_HOOK_DEV, place->device);
     mnl_attr_nest_end(header, hook);
+}
+
+static struct nlattr *begin_expression(struct nlmsghdr *header, const char *name, struct nlattr **data)
+{
+    struct nlattr *element = mnl_attr_nest_start(header, NFTA_LIST_ELEM);
+    mnl_attr_put_strz(header, NFTA_EXPR_NAME, name);
+    *data = mnl_attr_nest_start(header, NFTA_EXPR_DATA);
+    return element;
+}
+
+static void end_expression(struct nlmsghdr *header, struct nlattr *element, struct nlattr *data)
+{
+    mnl_attr_nest_end(header, data);
+    mnl_attr_nest_end(header, element);
+}
+
+/* "iif INDEX drop" */
+static void put_rule(struct nlmsghdr *header, const char *table, uint32_t index)
+{
+    struct nlattr *element, *data;
+    mnl_attr_put_strz(header, NFTA_RULE_TABLE, table);
+    mnl_attr_put_strz(header, NFTA_RULE_CHAIN, CHAIN);
+    struct nlattr *list = mnl_attr_nest_start(header, NFTA_RULE_EXPRESSIONS);
+    element = begin_expression(header, "meta", &data);
+    mnl_attr_put_u32(header, NFTA_META_DREG, htonl(NFT_REG_1));
+    mnl_attr_put_u32(header, NFTA_META_KEY, htonl(NFT_META_IIF));
+    end_expression(header, element, data);
+    element = begin_expression(header, "cmp", &data);
+    mnl_attr_put_u32(header, NFTA_CMP_SREG, htonl(NFT_REG_1));
+    mnl_attr_put_u32(header, NFTA_CMP_OP, htonl(NFT_CMP_EQ));
+    struct nlattr *value = mnl_attr_nest_start(header, NFTA_CMP_DATA);
+    mnl_attr_put_u32(header, NFTA_DATA_VALUE, index);
+    mnl_attr_nest_end(header, value);
+    end_expression(header, element, data);
+    element = begin_expression(header, "immediate", &data);
+    mnl_attr_put_u32(header, NFTA_IMMEDIATE_DREG, htonl(NFT_REG_VERDICT));
+    value = mnl_attr_nest_start(header, NFTA_IMMEDIATE_DATA);
+    struct nlattr *verdict = mnl_attr_nest_start(header, NFTA_DATA_VERDICT);
+    mnl_attr_put_u32(header, NFTA_VERDICT_CODE, htonl(NF_DROP));
+    mnl_attr_nest_end(header, verdict);
+    mnl_attr_nest_end(header, value);
+    end_expression(header, element, data);
+    mnl_attr_nest_end(header, list);
 }
 
 /* Read one answer after the other until that of request `last`. Those before `first` are of an earlier batch. */
@@ -85,11 +141,11 @@ static int read_acks(struct netlink *wall, uint32_t first, uint32_t last)
 
 /* A batch that makes the table, with these flags, and takes one that is there away in the same moment if it is to
  * `replace` it: between two batches, frames would come through. */
-static int ask(struct netlink *wall, const char *bridge, bool replace, uint32_t flags)
+static int ask(struct netlink *wall, const struct place *place, bool replace, uint32_t flags)
 {
     char buffer[BATCH_MAX], table[sizeof("cloister_") + IFNAMSIZ];
     uint32_t sequence = wall->sequence;
-    snprintf(table, sizeof(table), "cloister_%.*s", (int)IFNAMSIZ - 1, bridge);
+    snprintf(table, sizeof(table), "cloister_%.*s", (int)IFNAMSIZ - 1, place->device);
     struct mnl_nlmsg_batch *batch = mnl_nlmsg_batch_start(buffer, sizeof(buffer));
     if (batch == NULL)
         return -ENOMEM;
@@ -97,15 +153,20 @@ static int ask(struct netlink *wall, const char *bridge, bool replace, uint32_t 
     mnl_nlmsg_batch_next(batch);
     const uint32_t first = sequence;
     if (replace) {
-        mnl_attr_put_strz(put_request(batch, NFT_MSG_DELTABLE, 0, ++sequence), NFTA_TABLE_NAME, table);
+        mnl_attr_put_strz(put_request(batch, place, NFT_MSG_DELTABLE, 0, ++sequence), NFTA_TABLE_NAME, table);
         mnl_nlmsg_batch_next(batch);
     }
-    struct nlmsghdr *header = put_request(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, ++sequence);
+    struct nlmsghdr *header = put_request(batch, place, NFT_MSG_NEWTABLE, NLM_F_CREATE, ++sequence);
     mnl_attr_put_strz(header, NFTA_TABLE_NAME, table);
     mnl_attr_put_u32(header, NFTA_TABLE_FLAGS, htonl(flags));
     mnl_nlmsg_batch_next(batch);
-    put_chain(put_request(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, ++sequence), table, bridge);
+    put_chain(put_request(batch, place, NFT_MSG_NEWCHAIN, NLM_F_CREATE, ++sequence), table, place);
     mnl_nlmsg_batch_next(batch);
+    if (place->family == NFPROTO_INET) {
+        put_rule(put_request(batch, place, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, ++sequence), table,
+                 place->index);
+        mnl_nlmsg_batch_next(batch);
+    }
     const uint32_t last = sequence;
     put(batch, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, ++sequence);
     mnl_nlmsg_batch_next(batch);
@@ -119,23 +180,42 @@ static int ask(struct netlink *wall, const char *bridge, bool replace, uint32_t 
 }
 
 /* The same, whether an earlier run left one or not. */
-static int build(struct netlink *wall, const char *bridge, uint32_t flags)
+static int build(struct netlink *wall, const struct place *place, uint32_t flags)
 {
-    int status = ask(wall, bridge, true, flags);
-    return status == -ENOENT ? ask(wall, bridge, false, flags) : status;
+    int status = ask(wall, place, true, flags);
+    return status == -ENOENT ? ask(wall, place, false, flags) : status;
+}
+
+static int open_wall(struct netlink *wall)
+{
+    *wall = (struct netlink){.socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)};
+    if (wall->socket == NULL)
+        return errno == EPROTONOSUPPORT ? -EOPNOTSUPP : -errno;
+    return mnl_socket_bind(wall->socket, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
 }
 
 int bridge_wall_build(struct netlink *wall, const char *bridge, bool *stays)
 {
-    *wall = (struct netlink){.socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)};
-    if (wall->socket == NULL)
-        return -errno;
-    int status = mnl_socket_bind(wall->socket, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
+    const struct place place = {.family = NFPROTO_NETDEV, .device = bridge};
+    int status = open_wall(wall);
     if (status == 0)
-        status = build(wall, bridge, TABLE_F_OWNER | TABLE_F_PERSIST);
+        status = build(wall, &place, TABLE_F_OWNER | TABLE_F_PERSIST);
     *stays = status == 0;
     if (status == -EOPNOTSUPP || status == -EINVAL)
-        status = build(wall, bridge, TABLE_F_OWNER);
+        status = build(wall, &place, TABLE_F_OWNER);
+    if (status != 0)
+        bridge_wall_close(wall);
+    return status;
+}
+
+int bridge_wall_build_behind(struct netlink *wall, const char *device)
+{
+    const struct place place = {.family = NFPROTO_INET, .device = device, .index = if_nametoindex(device)};
+    if (place.index == 0)
+        return -errno;
+    int status = open_wall(wall);
+    if (status == 0)
+        status = build(wall, &place, TABLE_F_OWNER);
     if (status != 0)
         bridge_wall_close(wall);
     return status;

@@ -8,10 +8,8 @@
 #include "daemon/log.h"
 
 static const char *const names[HARDENING_PIECES] = {
-    [HARDENING_FILTER] = "system-call-filter",
-    [HARDENING_LANDLOCK] = "landlock",
-    [HARDENING_IPC] = "ipc-namespace",
-    [HARDENING_CGROUP] = "cgroup-namespace",
+    [HARDENING_FILTER] = "system-call-filter", [HARDENING_LANDLOCK] = "landlock", [HARDENING_IPC] = "ipc-namespace",
+    [HARDENING_CGROUP] = "cgroup-namespace",   [HARDENING_WALL] = "nf-tables",
 };
 
 static struct {

@@ -13,6 +13,7 @@ enum hardening_piece {
     HARDENING_LANDLOCK, /* Landlock */
     HARDENING_IPC,      /* a namespace for System V IPC and message queues */
     HARDENING_CGROUP,   /* a namespace for control groups */
+    HARDENING_WALL,     /* nf_tables, between a TAP that stands alone and the host */
     HARDENING_PIECES,
 };
 

@@ -30,12 +30,15 @@
 #include "daemon/channel.h"
 #include "daemon/config_value.h"
 #include "daemon/console_socket.h"
+#include "daemon/hardening.h"
 #include "daemon/identity.h"
 #include "daemon/log.h"
 #include "daemon/onion_listen.h"
 #include "daemon/privileges.h"
 #include "socks/directory.h"
 #include "socks/torrc.h"
+#include "tun/alone.h"
+#include "tun/bridge_wall.h"
 #include "tun/device.h"
 #include "tun/link.h"
 #include "tun/segment.h"
@@ -279,6 +282,22 @@ static int choose_mac(struct work *w)
     return n == (ssize_t)sizeof(w->mac) ? 0 : fail(w, n < 0 ? -errno : -EIO, "draw a MAC address", NULL);
 }
 
+/* With an external Tor the namespace may be a workstation's own, and the addresses of the TAP as well. */
+static int keep_host_out(struct work *w)
+{
+    const char *step = NULL;
+    if (w->config->mode != CONFIG_MODE_EMBEDDED)
+        return 0;
+    int status = alone_set_up(w->device.name, &step);
+    if (status != 0)
+        return fail(w, status, step, NULL);
+    status = hardening_result(HARDENING_WALL, bridge_wall_build_behind(&w->setup->wall, w->device.name));
+    return status == 0 ? 0
+                       : fail(w, status, "drop what the TAP hands to this host",
+                              "it takes a kernel with nf_tables (process.hardening = best-effort goes without), or "
+                              "workstation.attach");
+}
+
 static int make_tap_here(struct work *w)
 {
     const struct config *c = w->config;
@@ -294,7 +313,9 @@ static int make_tap_here(struct work *w)
         step = "have the bridge send what is for the gateway to the gateway";
         status = link_pin_station(w->device.name, w->mac);
     }
-    return status == 0 ? 0 : fail(w, status, step, NULL);
+    if (status != 0)
+        return fail(w, status, step, NULL);
+    return bridge == NULL ? keep_host_out(w) : 0;
 }
 
 static int guard_bridge(struct work *w)

@@ -25,6 +25,7 @@ struct setup {
     int metrics;         /* the metrics listener, likewise */
     bool guarded;        /* is there a bridge of the host's to watch? */
     struct bridge_guard guard;
+    struct netlink wall; /* between the TAP and the host, if it stands alone; the process keeps it */
 };
 
 /* Do all of it, unless SIGTERM or SIGINT, which the caller has blocked, comes first (-ECANCELED). 0; or negative errno with the reason as a sentence in `reason`: what was started is ended again. */

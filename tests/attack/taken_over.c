@@ -32,11 +32,13 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "daemon/channel.h"
 #include "daemon/log.h"
 #include "tun/tun.h"
 
 #define MAGIC "cloister, you are mine: "
 #define FAMILIES 46 /* as many as Linux knows */
+#define SAY 255     /* no number of an attempt: put on the TAP what follows */
 
 void __real_tun_input(struct tun *tun, struct bytes raw, uint64_t now);
 void __wrap_tun_input(struct tun *tun, struct bytes raw, uint64_t now);
@@ -411,11 +413,27 @@ static void try(unsigned number)
               LOG_S("deep", deep ? "yes" : "no"), LOG_E("error", said < 0 ? said : 0));
 }
 
+/* What is no attempt but what the process is there to do: put a frame on the TAP, this one with what else stands in
+ * front of it there. It is the first descriptor that it was given. */
+static void say(const uint8_t *frame, size_t n)
+{
+    struct iovec iov = {(void *)(uintptr_t)frame, n};
+    long said = result(syscall(SYS_writev, CHANNEL_FD + 1, &iov, 1));
+    log_event(LOG_LEVEL_INFO, "said", LOG_S("failed", said < 0 ? "yes" : "no"),
+              LOG_E("error", said < 0 ? said : 0));
+}
+
 void __wrap_tun_input(struct tun *tun, struct bytes raw, uint64_t now)
 {
     const uint8_t *found = memmem(raw.at, raw.left, MAGIC, sizeof(MAGIC) - 1);
-    if (found != NULL && found + sizeof(MAGIC) <= raw.at + raw.left)
-        try(found[sizeof(MAGIC) - 1]);
-    else
+    const uint8_t *end = raw.at + raw.left;
+    if (found == NULL || found + sizeof(MAGIC) > end) {
         __real_tun_input(tun, raw, now);
+        return;
+    }
+    found += sizeof(MAGIC) - 1;
+    if (*found == SAY)
+        say(found + 1, (size_t)(end - found) - 1);
+    else
+        try(*found);
 }

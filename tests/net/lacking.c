@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * lacking CALL[,CALL...] COMMAND [ARGUMENT ...]: run a command as on a kernel that lacks some system calls. `ipc` and
- * `cgroup` stand for unshare() of these namespaces, which such a kernel answers with EINVAL.
+ * `cgroup` stand for unshare() of these namespaces, which such a kernel answers with EINVAL; `netfilter` for the sockets by
+ * which nf_tables is spoken to.
  */
 #include <errno.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int lack(scmp_filter_ctx ctx, const char *call)
@@ -17,6 +20,9 @@ static int lack(scmp_filter_ctx ctx, const char *call)
     if (flag != 0)
         return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(unshare), 1,
                                 SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
+    if (strcmp(call, "netfilter") == 0)
+        return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), 2,
+                                SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_NETFILTER));
     /* libseccomp has two ways to ask for a filter. */
     if (strcmp(call, "seccomp") == 0 && seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1,
                                                          SCMP_A0(SCMP_CMP_MASKED_EQ, ~0u, PR_SET_SECCOMP)) != 0)

@@ -575,16 +575,16 @@ class Lacking(unittest.TestCase):
     def tearDown(self):
         shutil.rmtree(self.directory)
 
-    def start(self, lacks, hardening):
+    def start(self, lacks, hardening, tor=None, until="event=ready"):
         """What it logs until it is ready or has ended, and its exit status then or None."""
         config, log = self.directory / "cloister.conf", self.directory / "log"
-        config.write_text(f"[tor]\nmode = external\nsocks = unix:{self.directory}/socks/socks\n"
-                          f"[process]\nhardening = {hardening}\n")
+        tor = tor or f"mode = external\nsocks = unix:{self.directory}/socks/socks\n"
+        config.write_text(f"[tor]\n{tor}[process]\nhardening = {hardening}\ncontrol = none\n")
         with open(log, "w", encoding="ascii") as file:
             process = subprocess.Popen([os.environ["CLOISTER_LACKING"], lacks, CLOISTER, "run", "--config", config],
                                        stderr=file)
         end = time.monotonic() + 10
-        while process.poll() is None and "event=ready" not in log.read_text() and time.monotonic() < end:
+        while process.poll() is None and until not in log.read_text() and time.monotonic() < end:
             time.sleep(0.02)
         status = process.poll()
         if status is None:
@@ -608,6 +608,17 @@ class Lacking(unittest.TestCase):
             log, status = self.start(lacks, "best-effort")
             self.assertIsNone(status, log)
             self.assertIn(f"role=gateway event=hardening missing={words}", log)
+
+    def test_a_tap_stands_alone_beside_an_uplink_only_behind_a_wall(self):
+        (self.directory / "torrc").write_text("DirAuthority nobody orport=1 v3ident=" + "0" * 40 + " 127.0.0.1:1 "
+                                              + "0" * 40 + "\n")
+        tor = f"data = {self.directory}/data\ntorrc = {self.directory}/torrc\n"
+        log, status = self.start("netfilter", "strict", tor)
+        self.assertEqual(status, 1, log)
+        self.assertIn("drop what the TAP hands to this host", log)
+        log, status = self.start("netfilter", "best-effort", tor, "event=hardening missing=nf-tables")
+        self.assertIsNone(status, log)
+        self.assertIn("role=supervisor event=hardening missing=nf-tables", log)
 
     def test_with_everything_there_nothing_is_said(self):
         log, status = self.start("acct", "best-effort")
