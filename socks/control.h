@@ -86,9 +86,10 @@ int control_command(struct control *control, unsigned what, const char *command)
 const char *control_output(const struct control *control, size_t *len);
 void control_output_sent(struct control *control, size_t n);
 
-/* Commands that the supervisor gives. It does not ask for WARN and ERR: Tor writes its log to standard error,
- * without the messages that tell where workstations go (tor_process.c). */
+/* Commands that the supervisor gives. Tor writes its log to standard error, without the messages that tell where
+ * workstations go (tor_process.c); the supervisor asks for warnings only while Tor starts, for what no event tells. */
 #define CONTROL_COMMAND_EVENTS "SETEVENTS STATUS_CLIENT STATUS_GENERAL CIRC CIRC_MINOR STREAM ORCONN"
+#define CONTROL_COMMAND_EVENTS_STARTING CONTROL_COMMAND_EVENTS " WARN"
 #define CONTROL_COMMAND_BOOTSTRAP "GETINFO status/bootstrap-phase"
 #define CONTROL_COMMAND_NETWORK "SETCONF DisableNetwork=0"
 #define CONTROL_COMMAND_HEARTBEAT "GETINFO uptime"

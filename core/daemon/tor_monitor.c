@@ -18,6 +18,7 @@
 #define TICK_MS 1000u
 #define TIMEOUTS_MIN 3u /* in a tick; fewer say nothing */
 #define SKEW_MAX_S 3600 /* a consensus is good for three hours, and Tor gives it some more */
+#define EXPIRED_MIN 3u  /* one relay's certificate may be over for a reason of its own */
 
 enum command {
     COMMAND_EVENTS,
@@ -107,6 +108,20 @@ static void take_status(struct tor_monitor *m, const struct control_status *stat
     report_broken(m, why, 0);
 }
 
+/* By a clock that is two days fast and more a relay's certificate is over before the relay could say what time it is: there
+ * is no CLOCK_SKEW then, and Tor tries again for ever. It says so in its log only. */
+static void take_warning(struct tor_monitor *m, const struct control_log *log)
+{
+    if (m->bootstrapped || strstr(log->text, "certificate expired") == NULL)
+        return;
+    if (++m->expired >= EXPIRED_MIN && m->guards == 0)
+        report_broken(
+            m,
+            "by the clock of this machine the certificates of all relays have expired: it is days fast, and "
+            "Tor cannot work so; set it right",
+            0);
+}
+
 static void take_bootstrap(struct tor_monitor *m, const struct control_bootstrap *b)
 {
     if (strcmp(b->severity, "WARN") == 0 || strcmp(b->severity, "ERR") == 0)
@@ -119,6 +134,7 @@ static void take_bootstrap(struct tor_monitor *m, const struct control_bootstrap
     snprintf(m->summary, sizeof(m->summary), "%s", b->summary);
     if (b->progress == 100 && !m->bootstrapped) {
         m->bootstrapped = true;
+        control_command(&m->control, COMMAND_EVENTS, CONTROL_COMMAND_EVENTS);
         m->ops.bootstrapped(m->ctx);
     }
 }
@@ -233,8 +249,7 @@ static void on_event(void *ctx, struct control_event *event)
         take_connection(m, &event->orconn);
         break;
     case CONTROL_EVENT_LOG:
-        log_event(strcmp(event->log.severity, "ERR") == 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "tor-log",
-                  LOG_S("severity", event->log.severity), LOG_S("message", event->log.text));
+        take_warning(m, &event->log);
         break;
     case CONTROL_EVENT_OTHER:
         break;
@@ -298,6 +313,7 @@ int tor_monitor_start(struct tor_monitor *m, uv_loop_t *loop, int fd, const stru
     m->bootstrapped = false;
     m->broken = false;
     m->beating = false;
+    m->expired = 0;
     m->heard = uv_now(loop);
     m->progress = 0;
     m->ended = 0;
@@ -321,7 +337,7 @@ int tor_monitor_start(struct tor_monitor *m, uv_loop_t *loop, int fd, const stru
     m->tick.data = m;
     uv_timer_start(&m->tick, on_tick, TICK_MS, TICK_MS);
     uv_timer_start(&m->heartbeat, on_heartbeat, HEARTBEAT_EVERY_MS, HEARTBEAT_EVERY_MS);
-    control_command(&m->control, COMMAND_EVENTS, CONTROL_COMMAND_EVENTS);
+    control_command(&m->control, COMMAND_EVENTS, CONTROL_COMMAND_EVENTS_STARTING);
     control_command(&m->control, COMMAND_BOOTSTRAP, CONTROL_COMMAND_BOOTSTRAP);
     control_command(&m->control, COMMAND_NETWORK, CONTROL_COMMAND_NETWORK);
     flush(m);

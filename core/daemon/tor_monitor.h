@@ -43,6 +43,7 @@ struct tor_monitor {
     bool beating;      /* a heartbeat is under way */
     bool bootstrapped; /* was told */
     bool broken;       /* was told */
+    unsigned expired;  /* relays whose certificates were over by our clock, before Tor had bootstrapped */
     struct circuits circuits;
     uv_timer_t tick;
     struct tor_load {

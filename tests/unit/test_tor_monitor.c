@@ -120,6 +120,27 @@ static void but_not_once_tor_is_up(void **state)
     assert_int_equal(broken, 0);
 }
 
+static void certificates_that_are_over_mean_a_clock_that_is_fast(void **state)
+{
+    (void)state;
+    say("650 WARN Received a bad CERTS cell: At least one certificate expired.\r\n");
+    say("650 WARN Something else.\r\n");
+    say("650 WARN Received a bad CERTS cell: At least one certificate expired.\r\n");
+    assert_int_equal(broken, 0);
+    say("650 WARN Received a bad CERTS cell: At least one certificate expired.\r\n");
+    assert_int_equal(broken, 1);
+    assert_non_null(strstr(why, "days fast"));
+}
+
+static void but_not_while_a_relay_is_there(void **state)
+{
+    (void)state;
+    say("650 ORCONN $0123456789012345678901234567890123456789~a CONNECTED ID=1\r\n");
+    for (unsigned i = 0; i < 5; i++)
+        say("650 WARN Received a bad CERTS cell: At least one certificate expired.\r\n");
+    assert_int_equal(broken, 0);
+}
+
 static void skew_is_read_wherever_it_stands(void **state)
 {
     (void)state;
@@ -226,6 +247,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(tor_is_up_once_it_says_so, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_clock_far_off_is_a_reason_to_end_with, set_up, tear_down),
         cmocka_unit_test_setup_teardown(but_not_once_tor_is_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(certificates_that_are_over_mean_a_clock_that_is_fast, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(but_not_while_a_relay_is_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(skew_is_read_wherever_it_stands, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_the_connection_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tor_that_hangs_is_told, set_up, tear_down),
