@@ -19,9 +19,16 @@ static int keep_kernel_out(const char **step)
         const char *path, *value;
         bool optional;
     } settings[] = {
-        {"ipv6/conf/all/disable_ipv6", "1", true}, {"ipv6/conf/default/disable_ipv6", "1", true},
-        {"ipv4/ip_forward", "0", false},           {"ipv4/conf/all/arp_ignore", "8", false},
+        {"ipv6/conf/all/disable_ipv6", "1", true},
+        {"ipv6/conf/default/disable_ipv6", "1", true},
+        {"ipv4/ip_forward", "0", false},
+        {"ipv4/conf/all/arp_ignore", "8", false},
         {"ipv4/conf/all/rp_filter", "1", false},
+        /* What goes from port to port is nobody's else to look at: br_netfilter would drop what it finds malformed,
+         * follow connections, and take its time. Where it is not loaded, there are no such files. */
+        {"bridge/bridge-nf-call-iptables", "0", true},
+        {"bridge/bridge-nf-call-ip6tables", "0", true},
+        {"bridge/bridge-nf-call-arptables", "0", true},
     };
     *step = "keep the kernel's own protocols out of the segment";
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {

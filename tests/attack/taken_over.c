@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -336,6 +337,74 @@ static long name_host(void)
     return result(syscall(SYS_sethostname, "mine", 4));
 }
 
+/* What the supervisor reads: `length` bytes after a header of this type, with a descriptor or without. It has to end
+ * everything for it; a process that is still there after a while got away with it. */
+static long tell_supervisor(uint32_t type, size_t length, int fd)
+{
+    static struct {
+        uint32_t magic, type;
+        uint8_t body[2 * CHANNEL_BODY_MAX];
+    } message = {.magic = 0x636c7374};
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {.space = {0}};
+    struct iovec iov = {&message, offsetof(__typeof__(message), body) + length};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    message.type = type;
+    if (fd >= 0) {
+        msg.msg_control = control.space;
+        msg.msg_controllen = sizeof(control.space);
+        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+        cmsg->cmsg_level = SOL_SOCKET;
+        cmsg->cmsg_type = SCM_RIGHTS;
+        cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+    }
+    if (syscall(SYS_sendmsg, CHANNEL_FD, &msg, MSG_NOSIGNAL) < 0)
+        return -errno;
+    struct timespec began, now;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while (now.tv_sec < began.tv_sec + 5);
+    return 0;
+}
+
+static long pass_tap(void)
+{
+    return tell_supervisor(CHANNEL_COUNTERS, sizeof(struct counters), CHANNEL_FD + 1);
+}
+
+static long say_too_much(void)
+{
+    return tell_supervisor(CHANNEL_VIEW, sizeof(struct view) + 1, -1);
+}
+
+static long show_unasked(void)
+{
+    return tell_supervisor(CHANNEL_VIEW, sizeof(struct view), -1);
+}
+
+static long be_keeper(void)
+{
+    return tell_supervisor(CHANNEL_SEGMENT, 0, CHANNEL_FD + 1);
+}
+
+static long steal_descriptor(void)
+{
+    return result(syscall(SYS_pidfd_getfd, CHANNEL_FD, 0, 0));
+}
+
+static long open_by_handle(void)
+{
+    struct {
+        struct file_handle handle;
+        unsigned char rest[8];
+    } root = {.handle = {.handle_bytes = 8, .handle_type = 1}};
+    return result(syscall(SYS_open_by_handle_at, STDERR_FILENO, &root, O_RDONLY));
+}
+
 static const struct attempt {
     const char *name;
     long (*make)(void);
@@ -383,6 +452,12 @@ static const struct attempt {
     {"add a key", add_key, false},
     {"become dumpable", be_dumped, false},
     {"make the TAP persistent", keep_tap, false},
+    {"a descriptor for the supervisor", pass_tap, true},
+    {"a message that is too long for it", say_too_much, true},
+    {"a view that it did not ask for", show_unasked, true},
+    {"a message of the keeper's", be_keeper, true},
+    {"take a descriptor of a process", steal_descriptor, true},
+    {"open a file by its handle", open_by_handle, true},
     {"set the clock", set_clock, true},
     {"set the host's name", name_host, true},
 };

@@ -36,7 +36,8 @@ def attempt(run, number, binary, socks, settings):
         said, ended = gateway.log.events("attempted"), gateway.log.events("exit")
         if said:
             return names[0]["name"], said[0]["error"], said[0]["failed"] == "yes", said[0]["deep"] == "yes"
-        return names[0]["name"], ended[0]["reason"], "killed by signal 31" in ended[0]["reason"], True
+        reason = ended[0]["reason"]
+        return names[0]["name"], reason, "killed by signal 31" in reason or "malformed message" in reason, True
 
 
 def _open():

@@ -291,6 +291,14 @@ class Segment(Link):
         self.assertEqual((status["Seccomp"], status["NoNewPrivs"]), ("2", "1"))
         self.assertEqual(set(status["Uid"].split()), {str(KEEPER_UID)})
 
+    @unittest.skipUnless(os.path.isdir("/proc/sys/net/bridge"), "br_netfilter is not there")
+    def test_nothing_looks_into_frames_between_ports(self):
+        self.start("attach = port0\n")
+        for table in ("iptables", "ip6tables", "arptables"):
+            value = run("nsenter", f"--net=/proc/{self.child('keeper')}/ns/net", "cat",
+                        f"/proc/sys/net/bridge/bridge-nf-call-{table}")
+            self.assertEqual(value.strip(), "0", table)
+
 
 class HostBridge(Link):
     """workstation.bridge"""
