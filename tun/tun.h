@@ -3,9 +3,10 @@
  * The gateway as the workstation network sees it: one MAC address, one IP address, and every other address of the
  * world behind it.
  *
- * A frame goes one straight way: tun_input() -> frame -> IPv4 -> hosts -> tcp_input(), with no system call, no
- * allocation and no queue. The next one of the same workstation goes a shorter one (tun/fast.h). Whatever is not TCP is answered on the spot (ARP, echo), handed to the `udp` callback, or
- * dropped under exactly one reason: frames in = frames used + drops (DROP_SEND aside, which counts frames out).
+ * A frame goes one straight way: tun_input() -> frame -> IPv4 or IPv6 -> hosts -> tcp_input(), with no system call, no
+ * allocation and no queue. The next one of the same workstation goes a shorter one (tun/fast.h). Whatever is not TCP is
+ * answered on the spot (ARP, echo), handed to the `udp` callback, or dropped under exactly one reason: frames in = frames
+ * used + drops (DROP_SEND aside, which counts frames out).
  *
  * The way back is in tun/output.h.
  */
