@@ -62,6 +62,7 @@ int tcp_open(struct tcp_engine *e, const struct tcp_tuple *to, uint32_t host, si
     f->flags |= FLOW_TS | FLOW_SACK;
     f->rcv_shift = RCV_SHIFT;
     f->ts_offset = flow_ts_offset(e, &tuple);
+    f->snd_una = flow_isn(e, &tuple);
     handshake_send_syn(e, f);
     *id = flow_id(e, f);
     return 0;

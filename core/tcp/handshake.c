@@ -13,6 +13,8 @@
 
 #define MSS_DEFAULT_V4 536u /* RFC 9293 3.7.1, when the option is absent */
 #define MSS_DEFAULT_V6 1220u
+#define REUSE_GAP                                                                                                  \
+    65537u /* from the last number of a connection to the first of the next (Linux's: beyond a window) */
 #define TIME_WAIT_STEPS 16u /* flows looked at to find one of the same workstation */
 
 /* End the oldest TIME_WAIT of a workstation's account. False if none is among the oldest of all. */
@@ -22,7 +24,7 @@ static bool end_time_wait(struct tcp_engine *e, uint32_t host)
     for (uint32_t step = 0; i != 0 && step < TIME_WAIT_STEPS; step++) {
         struct flow *f = flow_at(e, i);
         if (e->accounts[f->host] == e->accounts[host]) {
-            flow_end(e, f, TCP_RELEASE_CLOSE);
+            flow_end_time_wait(e, f);
             return true;
         }
         i = f->snd_head;
@@ -73,7 +75,6 @@ void handshake_note_syn(struct tcp_engine *e, struct flow *f, const struct segme
 
 void handshake_send_syn(struct tcp_engine *e, struct flow *f)
 {
-    f->snd_una = flow_isn(e, &f->tuple);
     f->snd_nxt = f->snd_una + 1;
     f->snd_wl2 = f->snd_una;
     f->rexmit_nxt = f->snd_una;
@@ -111,7 +112,9 @@ static bool open_upstream(struct tcp_engine *e, struct flow *f)
     return false;
 }
 
-void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s)
+/* `used`: the last sequence number of ours in the connection before, or NULL. */
+static void listen_after(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s,
+                         const uint32_t *used)
 {
     struct tcp_tuple tuple = {.src = in->src, .dst = in->dst, .src_port = s->src_port, .dst_port = s->dst_port};
 
@@ -121,14 +124,17 @@ void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struc
     }
     struct flow *f = flow_create(e, &tuple, in->host);
     if (f == NULL && e->time_wait_first != 0) {
-        /* The oldest TIME_WAIT has done most of its duty. Its slot is free at the end of the turn, so this SYN is
-         * lost, and the next one finds room. */
-        flow_end(e, flow_at(e, e->time_wait_first), TCP_RELEASE_CLOSE);
+        /* The oldest TIME_WAIT has done most of its duty. */
+        flow_end_time_wait(e, flow_at(e, e->time_wait_first));
+        f = flow_create(e, &tuple, in->host);
     }
     if (f == NULL) {
         drop_count(&e->drops, DROP_TCP_FULL);
         return;
     }
+    f->snd_una = flow_isn(e, &tuple);
+    if (used != NULL && seq_le(f->snd_una, *used + REUSE_GAP))
+        f->snd_una = *used + REUSE_GAP;
     handshake_note_syn(e, f, s);
     f->rcv_room = 65535;
     if (e->cfg.optimistic) {
@@ -138,6 +144,18 @@ void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struc
     f->state = FLOW_CONNECTING;
     if (open_upstream(e, f))
         timer_arm(e, f);
+}
+
+void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s)
+{
+    listen_after(e, in, s, NULL);
+}
+
+void handshake_again(struct tcp_engine *e, struct flow *f, const struct tcp_in *in, const struct segment *s)
+{
+    uint32_t used = f->snd_nxt;
+    flow_end_time_wait(e, f);
+    listen_after(e, in, s, &used);
 }
 
 void handshake_input(struct tcp_engine *e, struct flow *f, const struct segment *s)

@@ -201,8 +201,7 @@ static void synchronised(struct tcp_engine *e, struct flow *f, const struct tcp_
 static void time_wait(struct tcp_engine *e, struct flow *f, const struct tcp_in *in, const struct segment *s)
 {
     if (time_wait_reuse(f, s)) {
-        flow_end(e, f, TCP_RELEASE_CLOSE);
-        handshake_listen(e, in, s);
+        handshake_again(e, f, in, s);
         return;
     }
     if (s->flags & TCP_RST) {

@@ -197,6 +197,9 @@ void flow_release_upstream(struct tcp_engine *e, struct flow *f, enum tcp_releas
 /* No longer counted as connecting. */
 void flow_settled(struct tcp_engine *e, struct flow *f);
 void flow_free_slot(struct tcp_engine *e, struct flow *f);
+/* End a flow in TIME_WAIT for a SYN that is here. Its slot is free at once if nothing happened to it in this turn: the
+ * upstream was let go of before, so nobody knows the number. */
+void flow_end_time_wait(struct tcp_engine *e, struct flow *f);
 void flow_enter_time_wait(struct tcp_engine *e, struct flow *f);
 /* Put at the end of, or take out of, a list linked by snd_head (next) and snd_tail (previous): of flows whose queue is
  * empty. */
@@ -235,6 +238,8 @@ uint32_t emit_mss(const struct tcp_engine *e, const struct flow *f);
 
 /* handshake.c: a SYN of the workstation to ESTABLISHED, and what active.c shares. */
 void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s);
+/* The same for a SYN that ends `f`, in TIME_WAIT: our numbers begin beyond those that it used (RFC 9293 3.6.1, MAY-2). */
+void handshake_again(struct tcp_engine *e, struct flow *f, const struct tcp_in *in, const struct segment *s);
 void handshake_input(struct tcp_engine *e, struct flow *f, const struct segment *s);
 /* The ACK of our SYN came. False if the flow is gone. */
 bool handshake_complete(struct tcp_engine *e, struct flow *f, const struct segment *s);
@@ -242,7 +247,7 @@ void handshake_timeout(struct tcp_engine *e, struct flow *f);
 /* May there be one more flow of this workstation, and one more that is connecting? */
 bool handshake_within_quota(struct tcp_engine *e, uint32_t host);
 void handshake_note_syn(struct tcp_engine *e, struct flow *f, const struct segment *s);
-/* Choose our sequence number, and send the first SYN or SYN-ACK. */
+/* Send the first SYN or SYN-ACK, with the sequence number in snd_una. */
 void handshake_send_syn(struct tcp_engine *e, struct flow *f);
 
 /* active.c: tcp_open() to ESTABLISHED. */

@@ -159,6 +159,15 @@ void flow_end(struct tcp_engine *e, struct flow *f, enum tcp_release how)
     flow_list(e, f);
 }
 
+void flow_end_time_wait(struct tcp_engine *e, struct flow *f)
+{
+    bool listed = (f->flags & FLOW_LISTED) != 0;
+    f->flags |= FLOW_LISTED;
+    flow_end(e, f, TCP_RELEASE_CLOSE);
+    if (!listed)
+        flow_free_slot(e, f);
+}
+
 void flow_free_slot(struct tcp_engine *e, struct flow *f)
 {
     uint32_t i = flow_index(e, f);
