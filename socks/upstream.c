@@ -93,9 +93,10 @@ struct stream {
     bool dry : 1;          /* the last read emptied the socket, and no event came since */
     bool fresh : 1;        /* its answer is the first one of its identity */
     bool asked : 1;        /* by socks_upstream_ask() */
+    bool closed : 1;       /* nothing more is written: half of it is shut, or will be when it is open */
     bool wide : 1;         /* the socket has the buffer of config.send_buffer */
     uint8_t state : 4;     /* enum stream_state */
-    uint8_t verdict : 4;   /* enum verdict */
+    uint8_t verdict : 3;   /* enum verdict */
 };
 static_assert(sizeof(struct stream) <= 36, "a stream costs an idle flow at most 36 bytes");
 static_assert(AHEAD_MAX < 1 << 3, "ahead_len counts them");
@@ -449,14 +450,6 @@ size_t socks_upstream_room(const struct socks_upstream *up)
     return socks_room_left(&fresh, up->narrow);
 }
 
-void socks_upstream_shut(struct socks_upstream *up, struct tcp_flow_id id)
-{
-    const struct stream *s = stream_find(up, id);
-    /* syscalls gateway: shutdown(_,SHUT_WR) */
-    if (s != NULL)
-        shutdown(s->fd, SHUT_WR);
-}
-
 /* --- those that wait --- */
 
 /* Let go on whose turn it is. 0; -EAGAIN if nobody can go on now; -EBUSY if only this one cannot. */
@@ -526,7 +519,7 @@ static void stream_judged(struct socks_upstream *up, struct tcp_flow_id id, enum
     struct stream *s = stream_find(up, id);
     if (s == NULL || s->verdict != VERDICT_PENDING)
         return;
-    s->verdict = verdict & 15u;
+    s->verdict = verdict & 7u;
     tcp_upstream_readable(up->engine, id, now); /* its read was told to wait */
 }
 
@@ -582,6 +575,13 @@ void socks_upstream_hold(struct socks_upstream *up, bool hold)
 
 /* --- events --- */
 
+/* No write() follows. An error says that the far end is gone, which the next read() says as well. */
+static void stream_shut(const struct stream *s)
+{
+    /* syscalls gateway: shutdown(_,SHUT_WR) */
+    (void)shutdown(s->fd, SHUT_WR);
+}
+
 /* The answer is complete; `n` bytes were read behind it. */
 static void stream_answered(struct socks_upstream *up, struct stream *s, struct tcp_flow_id id,
                             const uint8_t *behind, size_t n, uint64_t now)
@@ -601,6 +601,8 @@ static void stream_answered(struct socks_upstream *up, struct stream *s, struct 
     }
     up->counters.connected++;
     s->state = STREAM_OPEN;
+    if (s->closed)
+        stream_shut(s);
     assert(n <= AHEAD_MAX);
     memcpy(s->ahead, behind, n);
     s->ahead_len = n & 7u;
@@ -810,6 +812,16 @@ ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, co
         return stream_end_of_file(up, s, id);
     s->dry = !s->ended && (size_t)n < iov_length(iov, count);
     return n;
+}
+
+void socks_upstream_closed(struct socks_upstream *up, struct tcp_flow_id id)
+{
+    struct stream *s = stream_find(up, id);
+    if (s == NULL || s->closed)
+        return;
+    s->closed = true;
+    if (s->state == STREAM_OPEN)
+        stream_shut(s);
 }
 
 void socks_upstream_release(struct socks_upstream *up, struct tcp_flow_id id, enum tcp_release how)

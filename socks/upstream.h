@@ -2,7 +2,7 @@
 /*
  * The engine's upstream: a SOCKS5 stream over a pathname socket for each flow.
  *
- * Implements open, write, read and release of struct tcp_ops; events go back through tcp_upstream_*(), and only
+ * Implements open, write, read, closed and release of struct tcp_ops; events go back through tcp_upstream_*(), and only
  * from socks_upstream_dispatch(), _poll() and _judge(), never from inside a call of the engine.
  */
 #ifndef CLOISTER_SOCKS_UPSTREAM_H
@@ -147,6 +147,10 @@ int socks_upstream_ask(struct socks_upstream *up, struct tcp_flow_id id, const s
 ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count,
                              size_t *room);
 ssize_t socks_upstream_read(struct socks_upstream *up, struct tcp_flow_id id, const struct iovec *iov, int count);
+/* Nothing more will be written: half of the stream is shut, as soon as it is open. Tor, which knows no half close, lets a
+ * visitor have what was written and ends the stream; so this is for a stream of socks_upstream_adopt(), and for another
+ * server, which goes on with the other half. */
+void socks_upstream_closed(struct socks_upstream *up, struct tcp_flow_id id);
 void socks_upstream_release(struct socks_upstream *up, struct tcp_flow_id id, enum tcp_release how);
 
 /* Take over `fd`, a stream socket without data of ours under way that Tor has connected to us, as the open upstream of the
@@ -156,10 +160,6 @@ int socks_upstream_adopt(struct socks_upstream *up, struct tcp_flow_id id, int f
 
 /* Bytes that such a stream can take at first. */
 size_t socks_upstream_room(const struct socks_upstream *up);
-
-/* Nothing more will be written: Tor, which knows no half-close, lets the visitor have what was, and ends the stream. Only for
- * a stream of socks_upstream_adopt(). */
-void socks_upstream_shut(struct socks_upstream *up, struct tcp_flow_id id);
 
 /* The budget of new identities, the upstream's own: for what else asks Tor for circuits, and for looking at. */
 struct socks_budget *socks_upstream_budget(const struct socks_upstream *up);

@@ -88,6 +88,7 @@ struct channel_gateway_config {
     bool optimistic;
     bool judged; /* the supervisor will say how streams ended */
     uint32_t connect_timeout;
+    bool half_close; /* tell the SOCKS server of a workstation's FIN */
     uint32_t half_close_timeout;
     uint32_t idle_timeout;
     uint32_t flows;

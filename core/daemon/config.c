@@ -54,6 +54,12 @@ static const struct config_word until_ready_words[] = {
     {NULL, 0},
 };
 
+static const struct config_word half_close_words[] = {
+    {"keep", CONFIG_HALF_CLOSE_KEEP},
+    {"forward", CONFIG_HALF_CLOSE_FORWARD},
+    {NULL, 0},
+};
+
 static const struct config_word hardening_words[] = {
     {"strict", CONFIG_HARDENING_STRICT},
     {"best-effort", CONFIG_HARDENING_BEST_EFFORT},
@@ -163,6 +169,7 @@ static const struct key keys[] = {
 
     {"tcp", "accept", KEY_WORD, FIELD(accept), .words = accept_words, .fallback = "deferred"},
     {"tcp", "until_ready", KEY_WORD, FIELD(until_ready), .words = until_ready_words, .fallback = "hold"},
+    {"tcp", "half_close", KEY_WORD, FIELD(half_close), .words = half_close_words, .fallback = "keep"},
     {"tcp", "half_close_timeout", KEY_NUMBER, FIELD(half_close_timeout), .min = 1, .max = 86400, .fallback = "60"},
     {"tcp", "idle_timeout", KEY_NUMBER, FIELD(idle_timeout), .min = 10, .max = 432000, .fallback = "7440"},
 

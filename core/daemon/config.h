@@ -42,6 +42,12 @@ enum config_until_ready {
     CONFIG_UNTIL_READY_REFUSE, /* reset them */
 };
 
+/* What the SOCKS server is told of a workstation's FIN. */
+enum config_half_close {
+    CONFIG_HALF_CLOSE_KEEP,    /* nothing: Tor would end the stream both ways */
+    CONFIG_HALF_CLOSE_FORWARD, /* that nothing follows */
+};
+
 /* When the workstation's SYN is answered. */
 enum config_accept {
     CONFIG_ACCEPT_DEFERRED,   /* when the SOCKS stream is open */
@@ -153,6 +159,7 @@ struct config {
     /* [tcp] */
     enum config_accept accept;
     enum config_until_ready until_ready;
+    enum config_half_close half_close;
     uint32_t half_close_timeout; /* s without a byte from Tor, after the workstation's FIN */
     uint32_t idle_timeout;       /* s without a segment either way */
     bool transparent;            /* may workstations connect to any address as if there were no Tor? */

@@ -110,8 +110,8 @@ static void engine_closed(void *ctx, struct tcp_flow_id id)
     const struct gateway_flow *flow = &g->flows[id.index];
     if (flow->stream != 0)
         g->local[flow->local].ops->closed(g->local[flow->local].service, flow->stream);
-    else if (flow->service != 0)
-        socks_upstream_shut(g->upstream, id);
+    else if (g->config->half_close || flow->service != 0)
+        socks_upstream_closed(g->upstream, id);
 }
 
 static void engine_opened(void *ctx, struct tcp_flow_id id, int status)

@@ -452,6 +452,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->judged = c->mode == CONFIG_MODE_EMBEDDED;
     out->optimistic = c->accept == CONFIG_ACCEPT_OPTIMISTIC;
     out->connect_timeout = c->connect_timeout;
+    out->half_close = c->half_close == CONFIG_HALF_CLOSE_FORWARD;
     out->half_close_timeout = c->half_close_timeout;
     out->idle_timeout = c->idle_timeout;
     out->flows = c->flows;

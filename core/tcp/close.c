@@ -18,7 +18,7 @@ void close_fin_received(struct tcp_engine *e, struct flow *f)
     f->active_at = e->now_ms;
     switch (f->state) {
     case FLOW_ESTABLISHED:
-        /* The upstream stays as it is: Tor has no half-close, and shutdown() would lose what is still to come. */
+        /* The upstream is told, and stays: what it has to say still comes. */
         f->state = FLOW_CLOSE_WAIT;
         close_tell(e, f);
         break;

@@ -108,7 +108,7 @@ struct tcp_ops {
     void (*release)(void *ctx, struct tcp_flow_id id, enum tcp_release how);
 
     /* The workstation has closed its side, and write() took all that it sent: no write() follows. Said once at most, and
-     * not after the upstream's own end. Tor has no half-close, so most upstreams have no use for it: may be NULL. */
+     * not after the upstream's own end. Tor has no half-close, so not every upstream has a use for it: may be NULL. */
     void (*closed)(void *ctx, struct tcp_flow_id id);
 
     /* How a tcp_open() went: 0 when the workstation has answered, after which the upstream is read from and written to;

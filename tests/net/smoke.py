@@ -504,6 +504,34 @@ class End(unittest.TestCase):
         self.expect_end(1)
 
 
+class HalfClose(unittest.TestCase):
+    """A SOCKS server that can half close, and `half_close = forward`."""
+
+    def setUp(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cloister-smoke-"))
+
+    def tearDown(self):
+        shutil.rmtree(self.directory)
+
+    def answer(self, lines):
+        gateway = Gateway(self.directory, f"[tcp]\nhalf_close_timeout = 3\n{lines}")
+        try:
+            got = gateway.inside(half_close, 1002)
+            self.assertTrue(gateway.process.poll() is None)
+            return got
+        finally:
+            gateway.close()
+
+    def test_a_server_that_waits_for_the_end_answers(self):
+        self.assertEqual(self.answer("half_close = forward\n"), len(b"hello\n"))
+
+    def test_also_if_all_is_said_before_the_stream_is_open(self):
+        self.assertEqual(self.answer("half_close = forward\naccept = optimistic\n"), len(b"hello\n"))
+
+    def test_it_is_not_told_unless_asked_for(self):
+        self.assertEqual(self.answer(""), 0)
+
+
 class Cell(unittest.TestCase):
     """The gateway process, looked at from outside."""
 

@@ -73,6 +73,14 @@ def serve_slow(stream):
         stream.sendall(b"x" * 1000)
 
 
+def serve_after_end(stream):
+    """Answers with all it got, but only when it has seen the end: what needs the workstation's half close."""
+    data = b""
+    while piece := stream.recv(65536):
+        data += piece
+    stream.sendall(data)
+
+
 def serve_close(stream):
     """Says one word and closes its side; then counts what still comes."""
     stream.sendall(b"bye")
@@ -81,7 +89,7 @@ def serve_close(stream):
         pass
 
 
-SERVICES = {80: serve_http, 7: serve_echo, 1000: serve_slow, 1001: serve_close}
+SERVICES = {80: serve_http, 7: serve_echo, 1000: serve_slow, 1001: serve_close, 1002: serve_after_end}
 
 
 class Server:

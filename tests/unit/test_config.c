@@ -154,6 +154,7 @@ static const struct {
      {"9.9.9", "dns.example", "9.9.9.9,", "1.1.1.1, 1.0.0.1, 9.9.9.9", "9.9.9.9:53", "9.9.9.9/32"}},
     {"tcp", "accept", {"deferred", "optimistic"}, {"immediate", "yes"}},
     {"tcp", "until_ready", {"hold", "refuse"}, {"drop", "yes"}},
+    {"tcp", "half_close", {"keep", "forward"}, {"60", "yes"}},
     {"tcp", "half_close_timeout", {"1", "60", "86400"}, {"0", "86401", "1.5"}},
     {"tcp", "idle_timeout", {"10", "7440", "432000"}, {"9", "432001", "2h"}},
     {"tcp", "transparent", {"yes", "no"}, {"on", "YES"}},
@@ -268,6 +269,7 @@ static void an_empty_file_gives_the_defaults(void **state)
     assert_int_equal(config.identity_rate, CONFIG_RATE_AUTO);
     assert_int_equal(config.identity_burst, 256);
     assert_int_equal(config.accept, CONFIG_ACCEPT_DEFERRED);
+    assert_int_equal(config.half_close, CONFIG_HALF_CLOSE_KEEP);
     assert_int_equal(config.half_close_timeout, 60);
     assert_int_equal(config.level, LOG_LEVEL_INFO);
     assert_false(config.identities);
@@ -332,7 +334,7 @@ static void an_unknown_section_is_refused_also_without_keys(void **state)
 static void an_unknown_key_is_refused_with_those_there_are(void **state)
 {
     (void)state;
-    expect_refused("[tcp]\naccept = deferred\nhalf_close = 60\n", 3, "tcp.half_close: ");
+    expect_refused("[tcp]\naccept = deferred\nhalf_close_time = 60\n", 3, "tcp.half_close_time: ");
     assert_non_null(strstr(error, "half_close_timeout"));
     expect_refused("[tcp]\nAccept = deferred\n", 2, "tcp.Accept: ");
 }

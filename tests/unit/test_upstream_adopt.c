@@ -85,7 +85,7 @@ static void to_shut_it_leaves_what_was_written_and_goes_on_reading(void **state)
     char data[8];
     size_t room;
     assert_int_equal(write_flow(1, "bye", 3, &room), 3);
-    socks_upstream_shut(up, flow(1));
+    socks_upstream_closed(up, flow(1));
     assert_int_equal(recv(fd, data, sizeof(data), 0), 3);
     assert_int_equal(recv(fd, data, sizeof(data), 0), 0);
     SAY(fd, "more");

@@ -303,9 +303,55 @@ static void only_a_stream_that_much_is_written_to_gets_more_than_the_default(voi
     close(server);
 }
 
+static void a_half_that_is_closed_is_shut_behind_the_data_and_the_other_stays(void **state)
+{
+    (void)state;
+    rig_start();
+    int fd = open_answered(1);
+    char data[64];
+    size_t room;
+    assert_int_equal(write_flow(1, "question", 8, &room), 8);
+    assert_int_equal(recv(fd, data, sizeof(data), MSG_DONTWAIT), 8);
+    assert_int_equal(recv(fd, data, sizeof(data), MSG_DONTWAIT), -1);
+    socks_upstream_closed(up, flow(1));
+    assert_int_equal(recv(fd, data, sizeof(data), MSG_DONTWAIT), 0);
+    SAY(fd, "answer");
+    dispatch();
+    assert_int_equal(read_flow(1, data, sizeof(data)), 6);
+    assert_int_equal(read_flow(1, data, sizeof(data)), -EAGAIN);
+    close(fd);
+    dispatch();
+    assert_int_equal(read_flow(1, data, sizeof(data)), 0);
+}
+
+static void a_half_that_is_closed_too_early_is_shut_when_the_stream_is_open(void **state)
+{
+    (void)state;
+    config.optimistic = true;
+    rig_start();
+    assert_int_equal(open_flow(1), 0);
+    int fd = server_take();
+    char data[64];
+    socks_upstream_closed(up, flow(1));
+    assert_int_equal(recv(fd, data, sizeof(data), MSG_DONTWAIT), -1); /* not in the middle of the handshake */
+    SAY(fd, ANSWER_SHORT);
+    dispatch();
+    assert_int_equal(told[0].kind, CONNECTED);
+    assert_int_equal(recv(fd, data, sizeof(data), MSG_DONTWAIT), 0);
+    /* The next one in this place is another stream. */
+    socks_upstream_release(up, flow(1), TCP_RELEASE_CLOSE);
+    close(fd);
+    told_count = 0;
+    fd = open_answered(1);
+    assert_int_equal(recv(fd, data, sizeof(data), MSG_DONTWAIT), -1);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        UPSTREAM_TEST(a_half_that_is_closed_is_shut_behind_the_data_and_the_other_stays),
+        UPSTREAM_TEST(a_half_that_is_closed_too_early_is_shut_when_the_stream_is_open),
         UPSTREAM_TEST(the_end_of_the_stream_comes_after_its_data),
         UPSTREAM_TEST(an_end_that_comes_after_the_data_was_read_is_told),
         UPSTREAM_TEST(the_end_after_the_data_is_found_when_the_far_end_only_stops_sending),
