@@ -13,7 +13,8 @@
  * before all is reset.
  *
  * Held to: what inspect.h says, after each turn; well-formed headers; the contract towards the upstream; and after
- * tcp_engine_reset_all() nothing is left. engine_corpus.py writes inputs to begin with.
+ * tcp_engine_reset_all() nothing is left. engine_corpus.py writes inputs to begin with, capture_corpus.py those that
+ * captures hold.
  */
 #include <errno.h>
 #include <stdio.h>
