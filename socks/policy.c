@@ -109,6 +109,17 @@ const char *isolation_rule_parse(const char *text, struct isolation_rule *out)
     return NULL;
 }
 
+static bool same_net(const struct ipnet *a, const struct ipnet *b)
+{
+    return a->len == b->len && ipaddr_equal(&a->addr, &b->addr);
+}
+
+bool isolation_rule_is_for_the_same(const struct isolation_rule *a, const struct isolation_rule *b)
+{
+    return a->port[0] == b->port[0] && a->port[1] == b->port[1] && same_net(&a->network, &b->network) &&
+           same_net(&a->workstation, &b->workstation);
+}
+
 unsigned isolation_rules_fields(const struct isolation_rules *rules, const struct ipaddr *src,
                                 const struct ipaddr *dst, uint16_t dst_port, unsigned otherwise)
 {

@@ -39,6 +39,9 @@ const char *isolation_rule_parse(const char *text, struct isolation_rule *out);
 /* An address, or a network with its length; `text` is written to. */
 bool isolation_rule_network(char *text, struct ipnet *out);
 
+/* True if two rules have the same conditions. */
+bool isolation_rule_is_for_the_same(const struct isolation_rule *a, const struct isolation_rule *b);
+
 /* The fields for a flow from `src` to `dst` and `dst_port`; `otherwise` if no rule holds. */
 unsigned isolation_rules_fields(const struct isolation_rules *rules, const struct ipaddr *src,
                                 const struct ipaddr *dst, uint16_t dst_port, unsigned otherwise);

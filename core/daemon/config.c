@@ -369,7 +369,12 @@ static const char *add_rule(struct isolation_rules *rules, const char *text)
 {
     if (rules->count == ISOLATION_RULES_MAX)
         return "there are too many (16)";
-    const char *says = isolation_rule_parse(text, &rules->rule[rules->count]);
+    struct isolation_rule *rule = &rules->rule[rules->count];
+    const char *says = isolation_rule_parse(text, rule);
+    for (uint32_t i = 0; says == NULL && i < rules->count; i++) {
+        if (isolation_rule_is_for_the_same(&rules->rule[i], rule))
+            says = "a rule above has the same conditions, and this one would never decide; remove one of the two";
+    }
     rules->count += says == NULL;
     return says;
 }
@@ -552,7 +557,7 @@ static int take_key(void *ctx, const char *section, const char *name, const char
         return 0;
     }
     if (r->key_line[i] != 0 && keys[i].kind != KEY_DEVICES && keys[i].kind != KEY_LEASE &&
-        keys[i].kind != KEY_STATION) {
+        keys[i].kind != KEY_STATION && keys[i].kind != KEY_RULE) {
         refuse(r, r->line, "%s.%s: already set in line %d; remove one of the two", section, name, r->key_line[i]);
         return 0;
     }

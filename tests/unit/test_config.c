@@ -275,6 +275,20 @@ static void an_empty_file_gives_the_defaults(void **state)
     assert_false(config.identities);
 }
 
+static void rules_stand_in_their_order_and_there_may_be_sixteen(void **state)
+{
+    char text[1024] = "[isolation]\nrule = port 22: workstation, destination-name\n";
+    (void)state;
+    for (unsigned i = 1; i < ISOLATION_RULES_MAX; i++)
+        sprintf(text + strlen(text), "rule = port %u: workstation\n", 100 + i);
+    assert_int_equal(load(text), 0);
+    assert_int_equal(config.isolation_rules.count, ISOLATION_RULES_MAX);
+    assert_int_equal(config.isolation_rules.rule[0].port[0], 22);
+    assert_int_equal(config.isolation_rules.rule[15].port[0], 115);
+    strcat(text, "rule = port 23: workstation\n");
+    expect_refused(text, 2 + (int)ISOLATION_RULES_MAX, "isolation.rule: ");
+}
+
 static void the_documented_example_is_accepted(void **state)
 {
     (void)state;
@@ -670,6 +684,7 @@ int main(void)
         cmocka_unit_test(every_key_refuses_its_bad_values_with_line_and_name),
         cmocka_unit_test(no_key_is_without_a_test),
         cmocka_unit_test(an_empty_file_gives_the_defaults),
+        cmocka_unit_test(rules_stand_in_their_order_and_there_may_be_sixteen),
         cmocka_unit_test(the_documented_example_is_accepted),
         cmocka_unit_test(a_section_may_be_opened_twice_and_lines_may_end_like_on_windows),
         cmocka_unit_test(the_last_line_needs_no_newline),
