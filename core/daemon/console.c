@@ -480,7 +480,10 @@ static void on_listener(uv_poll_t *poll, int status, int events)
     }
     if (fd < 0)
         return;
-    for (unsigned i = 0; i < CONSOLE_CLIENTS_MAX; i++) {
+    unsigned scrapers = 0;
+    for (unsigned i = 0; i < CONSOLE_CLIENTS_MAX; i++)
+        scrapers += console->clients[i].state != CONSOLE_FREE && console->clients[i].http;
+    for (unsigned i = 0; i < CONSOLE_CLIENTS_MAX && (!http || scrapers < CONSOLE_SCRAPERS_MAX); i++) {
         if (console->clients[i].state == CONSOLE_FREE) {
             client_begin(console, &console->clients[i], fd, http);
             return;

@@ -19,6 +19,7 @@
 #include "daemon/view.h"
 
 #define CONSOLE_CLIENTS_MAX 8u
+#define CONSOLE_SCRAPERS_MAX 4u   /* of them, over HTTP: whoever is on the host may be one, and keep root out */
 #define CONSOLE_OUTPUT_MAX 65536u /* bytes of a piece of an answer */
 #define CONSOLE_INPUT_MAX 2048u   /* bytes of a request: the head of one over HTTP */
 

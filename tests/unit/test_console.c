@@ -23,7 +23,7 @@
 static uv_loop_t loop;
 static struct console console;
 static char directory[64];
-static char path[96];
+static char path[96], metrics_path[96];
 static struct view_ask asked;
 static unsigned asks;
 static char answer[1 << 17];
@@ -53,7 +53,9 @@ static int set_up(void **state)
     snprintf(path, sizeof(path), "%s/d/control", directory);
     asks = 0;
     int fd = console_socket_listen(path, 0);
-    return fd < 0 ? fd : console_start(&console, &loop, fd, -1, &ops);
+    snprintf(metrics_path, sizeof(metrics_path), "%s/d/metrics", directory);
+    int metrics = console_socket_listen(metrics_path, 0);
+    return fd < 0 || metrics < 0 ? -1 : console_start(&console, &loop, fd, metrics, &ops);
 }
 
 static void close_handle(uv_handle_t *handle, void *arg)
@@ -73,7 +75,9 @@ static int tear_down(void **state)
     uv_walk(&loop, close_handle, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
     close(console.listener_fd[0]);
+    close(console.listener_fd[1]);
     unlink(path);
+    unlink(metrics_path);
     *strrchr(path, '/') = '\0';
     rmdir(path);
     return uv_loop_close(&loop) != 0 || rmdir(directory) != 0 ? -1 : 0;
@@ -338,6 +342,26 @@ static void only_loopback_addresses_with_a_port_are_listened_on(void **state)
         assert_false(console_socket_is_loopback(bad[i]));
 }
 
+static void those_who_ask_over_http_leave_room_for_the_control_socket(void **state)
+{
+    int scraper[2 * CONSOLE_CLIENTS_MAX];
+    const unsigned count = sizeof(scraper) / sizeof(scraper[0]);
+    char byte;
+    (void)state;
+    for (unsigned i = 0; i < count; i++) {
+        scraper[i] = console_socket_connect(metrics_path);
+        assert_true(scraper[i] >= 0);
+        turn();
+        /* The first ones are listened to; the others are told, and are shown the door. */
+        assert_int_equal(recv(scraper[i], &byte, 1, MSG_DONTWAIT) == 1, i >= CONSOLE_SCRAPERS_MAX);
+    }
+    int fd = client("show flows\n");
+    assert_int_equal(asks, 1);
+    close(fd);
+    for (unsigned i = 0; i < count; i++)
+        close(scraper[i]);
+}
+
 static void an_http_request_is_known_when_its_head_is_whole(void **state)
 {
     static const char whole[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -367,6 +391,8 @@ int main(void)
         cmocka_unit_test(the_largest_numbers_fit_the_metrics),
         TEST(a_socket_in_use_is_not_taken_away_and_one_left_behind_is),
         cmocka_unit_test(only_loopback_addresses_with_a_port_are_listened_on),
+        cmocka_unit_test_setup_teardown(those_who_ask_over_http_leave_room_for_the_control_socket, set_up,
+                                        tear_down),
         cmocka_unit_test(an_http_request_is_known_when_its_head_is_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
