@@ -15,6 +15,9 @@
  *   accept_local, route_localnet off   They are exceptions to the above.
  *
  * All but the address and what "all" says are set here and not only asked for, since the bridge is ours by configuration.
+ * But somebody may have named the wrong one, that of his virtual machines or containers, and set up like this it would cut
+ * them off: whatever can be asked is asked before anything is set, and if this gateway does not start after all, what was
+ * set is put back as it was found.
  *
  * Settings are not enough. Where forwarding is off, the source of a packet to somewhere else is not looked at, but its IP
  * options are: a malformed one is answered by ICMP, to the source that it claims to have, by the uplink and from the
@@ -59,8 +62,10 @@ static const struct {
 #define PORTS_MAX 1024u /* as many as a bridge can have */
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+#define UNKNOWN (-1) /* none of the settings is ever that */
 
 /* Descriptors: first of the interface, then of "all" for those who need it. */
+_Static_assert(SETTINGS == BRIDGE_GUARD_OWN, "as the header says");
 _Static_assert(SETTINGS + 4 == BRIDGE_GUARD_SETTINGS, "one for each, and one more for each with_all");
 
 __attribute__((format(printf, 3, 4))) static int refuse(char *why, int status, const char *format, ...)
@@ -81,14 +86,11 @@ static int open_settings(struct bridge_guard *guard, char *why)
 {
     size_t all = SETTINGS;
     for (size_t i = 0; i < SETTINGS; i++) {
-        char path[SYSCTL_PATH_MAX], value[16];
+        char path[SYSCTL_PATH_MAX];
         setting_path(path, i, guard->name);
-        snprintf(value, sizeof(value), "%d", settings[i].wanted);
-        int status = sysctl_write(path, value);
+        int status = guard->setting[i] = sysctl_open(path);
         if (status == -ENOENT && strcmp(settings[i].family, "ipv6") == 0)
             continue; /* a kernel without IPv6 */
-        if (status == 0)
-            status = guard->setting[i] = sysctl_open(path);
         if (status >= 0 && settings[i].with_all) {
             setting_path(path, i, "all");
             status = guard->setting[all++] = sysctl_open(path);
@@ -99,15 +101,36 @@ static int open_settings(struct bridge_guard *guard, char *why)
     return 0;
 }
 
+static int write_setting(const struct bridge_guard *guard, size_t i, long number)
+{
+    char path[SYSCTL_PATH_MAX], value[24];
+    setting_path(path, i, guard->name);
+    snprintf(value, sizeof(value), "%ld", number);
+    return sysctl_write(path, value);
+}
+
+static int write_settings(struct bridge_guard *guard, char *why)
+{
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (guard->setting[i] < 0)
+            continue;
+        int status = sysctl_read(guard->setting[i], &guard->was[i]);
+        if (status == 0)
+            status = write_setting(guard, i, settings[i].wanted);
+        if (status != 0)
+            return refuse(why, status, "workstation.bridge: set net.%s.conf.%s.%s to %d: %s", settings[i].family,
+                          guard->name, settings[i].key, settings[i].wanted, strerror(-status));
+    }
+    return 0;
+}
+
 static int build_wall(struct bridge_guard *guard, char *why)
 {
     int status = bridge_wall_pass_groups(&guard->questions, guard->index);
-    if (status == -EOPNOTSUPP)
-        return 0; /* no bridge: that is said when the TAP is to join it */
     if (status != 0)
         return refuse(why, status, "workstation.bridge: have %s pass on the reserved groups: %s", guard->name,
                       strerror(-status));
-    status = bridge_wall_build(&guard->wall, guard->name, &guard->wall_stays);
+    status = bridge_wall_build(&guard->wall, guard->name, &guard->wall_stays, &guard->was_walled);
     return status == 0 ? 0
                        : refuse(why, status,
                                 "workstation.bridge: drop what %s hands to this host: %s; it takes a kernel with "
@@ -115,11 +138,75 @@ static int build_wall(struct bridge_guard *guard, char *why)
                                 guard->name, strerror(-status));
 }
 
+static int check_all(const struct bridge_guard *guard, char *why)
+{
+    size_t all = SETTINGS;
+    for (size_t i = 0; i < SETTINGS; i++) {
+        long of_all;
+        if (guard->setting[i] < 0 || !settings[i].with_all)
+            continue;
+        int status = sysctl_read(guard->setting[all++], &of_all);
+        if (status != 0)
+            return refuse(why, status, "workstation.bridge: net.%s.conf.all.%s cannot be read any more",
+                          settings[i].family, settings[i].key);
+        if (of_all > settings[i].wanted)
+            return refuse(
+                why, -EPERM,
+                "workstation.bridge: net.%s.conf.all.%s is %ld and overrides that of the bridge; set it to %d "
+                "or less, or use workstation.attach",
+                settings[i].family, settings[i].key, of_all, settings[i].wanted);
+    }
+    return 0;
+}
+
+static int check_own(const struct bridge_guard *guard, char *why)
+{
+    for (size_t i = 0; i < SETTINGS; i++) {
+        long own;
+        if (guard->setting[i] < 0)
+            continue;
+        int status = sysctl_read(guard->setting[i], &own);
+        if (status != 0)
+            return refuse(why, status, "workstation.bridge: %s is gone, or its %s cannot be read any more",
+                          guard->name, settings[i].key);
+        if (own != settings[i].wanted)
+            return refuse(why, -EPERM,
+                          "workstation.bridge: somebody set net.%s.conf.%s.%s to %ld; it has to be %d, or "
+                          "workstations reach this host",
+                          settings[i].family, guard->name, settings[i].key, own, settings[i].wanted);
+    }
+    return 0;
+}
+
+static int check_address(struct bridge_guard *guard, char *why)
+{
+    bool has = false;
+    int status = segment_has_address(&guard->questions, guard->index, &has);
+    if (status != 0)
+        return refuse(why, status, "workstation.bridge: ask for the addresses of %s: %s", guard->name,
+                      strerror(-status));
+    return !has ? 0
+                : refuse(why, -EADDRINUSE,
+                         "workstation.bridge: %s has an address, so workstations could reach this host; make a "
+                         "bridge of their own (ip link add NAME type bridge), or attach their interfaces with "
+                         "workstation.attach",
+                         guard->name);
+}
+
+/* All that can be asked before anything is set. */
+static int check_before(struct bridge_guard *guard, char *why)
+{
+    int status = check_address(guard, why);
+    return status == 0 ? check_all(guard, why) : status;
+}
+
 int bridge_guard_open(struct bridge_guard *guard, const char *name, char why[BRIDGE_GUARD_WHY_MAX])
 {
     static const unsigned groups[] = {RTNLGRP_LINK,         RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV6_IFADDR,
                                       RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, 0};
-    *guard = (struct bridge_guard){0};
+    *guard = (struct bridge_guard){.was_told.stp = UINT32_MAX};
+    for (size_t i = 0; i < SETTINGS; i++)
+        guard->was[i] = UNKNOWN;
     snprintf(guard->name, sizeof(guard->name), "%s", name);
     for (size_t i = 0; i < BRIDGE_GUARD_SETTINGS; i++)
         guard->setting[i] = -1;
@@ -134,13 +221,42 @@ int bridge_guard_open(struct bridge_guard *guard, const char *name, char why[BRI
             status = refuse(why, guard->index, "workstation.bridge: %s: %s; create it first", name,
                             strerror(-guard->index));
     }
+    if (status == 0) {
+        status = bridge_wall_look_at_groups(&guard->questions, guard->index, &guard->was_told);
+        if (status != 0)
+            guard->was_told.stp = UINT32_MAX;
+        if (status == -EOPNOTSUPP)
+            refuse(why, status,
+                   "workstation.bridge: %s is not a bridge; make one (ip link add NAME type bridge) that the "
+                   "workstations' interfaces join, or name those in workstation.attach",
+                   name);
+        else if (status != 0)
+            refuse(why, status, "workstation.bridge: look at %s: %s", name, strerror(-status));
+    }
     if (status == 0)
         status = open_settings(guard, why);
     if (status == 0)
+        status = check_before(guard, why);
+    if (status == 0)
+        status = write_settings(guard, why);
+    if (status == 0)
         status = build_wall(guard, why);
     if (status != 0)
-        bridge_guard_close(guard);
+        bridge_guard_undo(guard);
     return status;
+}
+
+void bridge_guard_undo(struct bridge_guard *guard)
+{
+    if (guard->wall.socket != NULL && !guard->was_walled)
+        bridge_wall_take_down(&guard->wall, guard->name);
+    if (guard->was_told.stp != UINT32_MAX)
+        bridge_wall_set_groups(&guard->questions, guard->index, &guard->was_told);
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (guard->was[i] != UNKNOWN)
+            write_setting(guard, i, guard->was[i]);
+    }
+    bridge_guard_close(guard);
 }
 
 /* Ports that are there; the TAP is one. */
@@ -188,48 +304,12 @@ int bridge_guard_take_ports(struct bridge_guard *guard, char why[BRIDGE_GUARD_WH
                                 strerror(-status));
 }
 
-static int check_setting(const struct bridge_guard *guard, size_t i, size_t *all, char *why)
-{
-    long own, of_all = 0;
-    if (guard->setting[i] < 0)
-        return 0;
-    int status = sysctl_read(guard->setting[i], &own);
-    if (status == 0 && settings[i].with_all)
-        status = sysctl_read(guard->setting[(*all)++], &of_all);
-    if (status != 0)
-        return refuse(why, status, "workstation.bridge: %s is gone, or its %s cannot be read any more", guard->name,
-                      settings[i].key);
-    if (own != settings[i].wanted)
-        return refuse(why, -EPERM,
-                      "workstation.bridge: somebody set net.%s.conf.%s.%s to %ld; it has to be %d, or workstations "
-                      "reach this host",
-                      settings[i].family, guard->name, settings[i].key, own, settings[i].wanted);
-    if (of_all > settings[i].wanted)
-        return refuse(
-            why, -EPERM,
-            "workstation.bridge: net.%s.conf.all.%s is %ld and overrides that of the bridge; set it to %d "
-            "or less, or use workstation.attach",
-            settings[i].family, settings[i].key, of_all, settings[i].wanted);
-    return 0;
-}
-
 int bridge_guard_check(struct bridge_guard *guard, char why[BRIDGE_GUARD_WHY_MAX])
 {
-    bool has = false;
-    size_t all = SETTINGS;
-    int status = segment_has_address(&guard->questions, guard->index, &has);
-    if (status != 0)
-        return refuse(why, status, "workstation.bridge: ask for the addresses of %s: %s", guard->name,
-                      strerror(-status));
-    if (has)
-        return refuse(
-            why, -EADDRINUSE,
-            "workstation.bridge: %s has an address, so workstations could reach this host; remove it (ip addr "
-            "flush dev %s), or attach their interfaces with workstation.attach",
-            guard->name, guard->name);
-    for (size_t i = 0; status == 0 && i < SETTINGS; i++)
-        status = check_setting(guard, i, &all, why);
-    return status;
+    int status = check_address(guard, why);
+    if (status == 0)
+        status = check_own(guard, why);
+    return status == 0 ? check_all(guard, why) : status;
 }
 
 int bridge_guard_fd(const struct bridge_guard *guard)

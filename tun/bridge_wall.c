@@ -21,10 +21,12 @@
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define BATCH_MAX 1024u
 #define CHAIN "ingress"
+#define TABLE_NAME_MAX (sizeof("cloister_") + IFNAMSIZ)
 #define BEFORE_ALL (-500)    /* priority: before anything else that looks at this device's ingress */
 #define TABLE_F_OWNER 0x2u   /* Linux 5.12; headers may be older */
 #define TABLE_F_PERSIST 0x4u /* Linux 6.9 */
@@ -139,13 +141,31 @@ static int read_acks(struct netlink *wall, uint32_t first, uint32_t last)
     }
 }
 
+/* End the batch, whose last request has the number `last`, send it, and free it. */
+static int finish(struct netlink *wall, struct mnl_nlmsg_batch *batch, uint32_t first, uint32_t last)
+{
+    int status = 0;
+    wall->sequence = last + 1;
+    put(batch, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, wall->sequence);
+    mnl_nlmsg_batch_next(batch);
+    if (mnl_socket_sendto(wall->socket, mnl_nlmsg_batch_head(batch), mnl_nlmsg_batch_size(batch)) < 0)
+        status = -errno;
+    mnl_nlmsg_batch_stop(batch);
+    return status != 0 ? status : read_acks(wall, first, last);
+}
+
+static void name_table(char out[TABLE_NAME_MAX], const char *bridge)
+{
+    snprintf(out, TABLE_NAME_MAX, "cloister_%.*s", (int)IFNAMSIZ - 1, bridge);
+}
+
 /* A batch that makes the table, with these flags, and takes one that is there away in the same moment if it is to
  * `replace` it: between two batches, frames would come through. */
 static int ask(struct netlink *wall, const struct place *place, bool replace, uint32_t flags)
 {
-    char buffer[BATCH_MAX], table[sizeof("cloister_") + IFNAMSIZ];
+    char buffer[BATCH_MAX], table[TABLE_NAME_MAX];
     uint32_t sequence = wall->sequence;
-    snprintf(table, sizeof(table), "cloister_%.*s", (int)IFNAMSIZ - 1, place->device);
+    name_table(table, place->device);
     struct mnl_nlmsg_batch *batch = mnl_nlmsg_batch_start(buffer, sizeof(buffer));
     if (batch == NULL)
         return -ENOMEM;
@@ -167,22 +187,14 @@ static int ask(struct netlink *wall, const struct place *place, bool replace, ui
                  place->index);
         mnl_nlmsg_batch_next(batch);
     }
-    const uint32_t last = sequence;
-    put(batch, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, ++sequence);
-    mnl_nlmsg_batch_next(batch);
-
-    wall->sequence = sequence;
-    int status = 0;
-    if (mnl_socket_sendto(wall->socket, mnl_nlmsg_batch_head(batch), mnl_nlmsg_batch_size(batch)) < 0)
-        status = -errno;
-    mnl_nlmsg_batch_stop(batch);
-    return status != 0 ? status : read_acks(wall, first, last);
+    return finish(wall, batch, first, sequence);
 }
 
 /* The same, whether an earlier run left one or not. */
-static int build(struct netlink *wall, const struct place *place, uint32_t flags)
+static int build(struct netlink *wall, const struct place *place, uint32_t flags, bool *found)
 {
     int status = ask(wall, place, true, flags);
+    *found = status != -ENOENT;
     return status == -ENOENT ? ask(wall, place, false, flags) : status;
 }
 
@@ -194,15 +206,15 @@ static int open_wall(struct netlink *wall)
     return mnl_socket_bind(wall->socket, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
 }
 
-int bridge_wall_build(struct netlink *wall, const char *bridge, bool *stays)
+int bridge_wall_build(struct netlink *wall, const char *bridge, bool *stays, bool *found)
 {
     const struct place place = {.family = NFPROTO_NETDEV, .device = bridge};
     int status = open_wall(wall);
     if (status == 0)
-        status = build(wall, &place, TABLE_F_OWNER | TABLE_F_PERSIST);
+        status = build(wall, &place, TABLE_F_OWNER | TABLE_F_PERSIST, found);
     *stays = status == 0;
     if (status == -EOPNOTSUPP || status == -EINVAL)
-        status = build(wall, &place, TABLE_F_OWNER);
+        status = build(wall, &place, TABLE_F_OWNER, found);
     if (status != 0)
         bridge_wall_close(wall);
     return status;
@@ -211,25 +223,98 @@ int bridge_wall_build(struct netlink *wall, const char *bridge, bool *stays)
 int bridge_wall_build_behind(struct netlink *wall, const char *device)
 {
     const struct place place = {.family = NFPROTO_INET, .device = device, .index = if_nametoindex(device)};
+    bool found;
     if (place.index == 0)
         return -errno;
     int status = open_wall(wall);
     if (status == 0)
-        status = build(wall, &place, TABLE_F_OWNER);
+        status = build(wall, &place, TABLE_F_OWNER, &found);
     if (status != 0)
         bridge_wall_close(wall);
     return status;
 }
 
+void bridge_wall_take_down(struct netlink *wall, const char *bridge)
+{
+    const struct place place = {.family = NFPROTO_NETDEV, .device = bridge};
+    char buffer[BATCH_MAX], table[TABLE_NAME_MAX];
+    uint32_t sequence = wall->sequence;
+    name_table(table, bridge);
+    struct mnl_nlmsg_batch *batch = mnl_nlmsg_batch_start(buffer, sizeof(buffer));
+    if (batch == NULL)
+        return;
+    put(batch, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, ++sequence);
+    mnl_nlmsg_batch_next(batch);
+    mnl_attr_put_strz(put_request(batch, &place, NFT_MSG_DELTABLE, 0, ++sequence), NFTA_TABLE_NAME, table);
+    mnl_nlmsg_batch_next(batch);
+    finish(wall, batch, sequence, sequence);
+}
+
+struct look {
+    int index;
+    bool is_bridge;
+    struct bridge_groups groups;
+};
+
+static int take_data(const struct nlattr *attr, void *ctx)
+{
+    struct look *look = ctx;
+    if (mnl_attr_get_type(attr) == IFLA_BR_GROUP_FWD_MASK && mnl_attr_validate(attr, MNL_TYPE_U16) >= 0)
+        look->groups.forwarded = mnl_attr_get_u16(attr);
+    if (mnl_attr_get_type(attr) == IFLA_BR_STP_STATE && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+        look->groups.stp = mnl_attr_get_u32(attr);
+    return MNL_CB_OK;
+}
+
+/* The kind comes before its data. */
+static int take_kind(const struct nlattr *attr, void *ctx)
+{
+    struct look *look = ctx;
+    if (mnl_attr_get_type(attr) == IFLA_INFO_KIND && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+        look->is_bridge = strcmp(mnl_attr_get_str(attr), "bridge") == 0;
+    if (mnl_attr_get_type(attr) == IFLA_INFO_DATA && look->is_bridge)
+        return mnl_attr_parse_nested(attr, take_data, look);
+    return MNL_CB_OK;
+}
+
+static int take_link(const struct nlattr *attr, void *ctx)
+{
+    return mnl_attr_get_type(attr) == IFLA_LINKINFO ? mnl_attr_parse_nested(attr, take_kind, ctx) : MNL_CB_OK;
+}
+
+static int look_at_link(const struct nlmsghdr *answer, void *ctx)
+{
+    struct look *look = ctx;
+    const struct ifinfomsg *info = mnl_nlmsg_get_payload(answer);
+    if (mnl_nlmsg_get_payload_len(answer) < sizeof(*info))
+        return -EPROTO;
+    if (info->ifi_index != look->index)
+        return 0;
+    return mnl_attr_parse(answer, sizeof(*info), take_link, look) < 0 ? -EPROTO : 0;
+}
+
+int bridge_wall_look_at_groups(struct netlink *route, int bridge, struct bridge_groups *out)
+{
+    struct look look = {.index = bridge};
+    int status = netlink_list(route, RTM_GETLINK, look_at_link, &look);
+    *out = look.groups;
+    return status == 0 && !look.is_bridge ? -EOPNOTSUPP : status;
+}
+
 int bridge_wall_pass_groups(struct netlink *route, int bridge)
+{
+    return bridge_wall_set_groups(route, bridge, &(struct bridge_groups){.forwarded = GROUPS_OF_BRIDGE});
+}
+
+int bridge_wall_set_groups(struct netlink *route, int bridge, const struct bridge_groups *groups)
 {
     struct netlink_request request;
     netlink_begin(&request, bridge);
     struct nlattr *link = mnl_attr_nest_start(request.header, IFLA_LINKINFO);
     mnl_attr_put_strz(request.header, IFLA_INFO_KIND, "bridge");
     struct nlattr *data = mnl_attr_nest_start(request.header, IFLA_INFO_DATA);
-    mnl_attr_put_u16(request.header, IFLA_BR_GROUP_FWD_MASK, GROUPS_OF_BRIDGE);
-    mnl_attr_put_u32(request.header, IFLA_BR_STP_STATE, 0);
+    mnl_attr_put_u16(request.header, IFLA_BR_GROUP_FWD_MASK, groups->forwarded);
+    mnl_attr_put_u32(request.header, IFLA_BR_STP_STATE, groups->stp != 0);
     mnl_attr_nest_end(request.header, data);
     mnl_attr_nest_end(request.header, link);
     return netlink_ask(route, &request);

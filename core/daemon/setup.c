@@ -649,6 +649,9 @@ int setup_run(struct setup *setup, const struct config *config, char reason[SETU
         if (w.device.fd >= 0)
             close(w.device.fd);
         end_children(setup);
+        if (setup->guarded)
+            bridge_guard_undo(&setup->guard);
+        setup->guarded = false;
     }
     while (w.visited > 0)
         close(w.visitors[--w.visited]);

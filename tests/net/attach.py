@@ -7,6 +7,7 @@ address of its own to find.
     attach.py CLOISTER [TEST ...]     exit status 77: cannot run here (no root, no namespaces)
 """
 
+import json
 import os
 import pathlib
 import re
@@ -42,6 +43,17 @@ def wait_until(condition, seconds=5):
         if time.monotonic() > end:
             raise AssertionError("it did not come to that")
         time.sleep(0.02)
+
+
+def state_of(interface):
+    """What workstation.bridge may change of an interface: the host's settings of it, the bridge's own, and the walls."""
+    values = [(pathlib.Path(f"/proc/sys/net/{name}").read_text(encoding="ascii"), name) for name in (
+        f"{family}/conf/{interface}/{key}" for family, key in (
+            ("ipv6", "disable_ipv6"), ("ipv4", "forwarding"), ("ipv4", "rp_filter"), ("ipv4", "arp_ignore"),
+            ("ipv4", "accept_local"), ("ipv4", "route_localnet")))]
+    kind = json.loads(run("ip", "-j", "-d", "link", "show", interface))[0].get("linkinfo", {}).get("info_data", {})
+    tables = run("nft", "list", "tables") if shutil.which("nft") else ""
+    return [*values, kind.get("group_fwd_mask"), kind.get("stp_state"), tables]
 
 
 class Link(unittest.TestCase):
@@ -330,20 +342,47 @@ class HostBridge(Link):
             self.assertIsNone(self.ask_arp(source, HOST), source)
         self.assertIsNotNone(self.ask_arp("10.152.152.11", GATEWAY))
 
-    def test_a_bridge_with_an_address_is_refused(self):
-        run("ip", "addr", "add", "10.152.152.1/18", "dev", "br7")
-        self.start("bridge = br7\n", ready=False)
-        self.expect_end(1, "br7 has an address", "workstation.attach")
+    def expect_refusal(self, interface, workstation, *words):
+        """It does not start, and the interface is as it was."""
+        before = state_of(interface)
+        self.start(workstation, ready=False)
+        self.expect_end(1, *words)
         self.assertFalse(exists("cloister0"))
+        self.assertEqual(state_of(interface), before)
+
+    def test_a_bridge_with_an_address_is_refused_and_left_alone(self):
+        run("ip", "addr", "add", "10.152.152.1/18", "dev", "br7")
+        self.expect_refusal("br7", "bridge = br7\n", "br7 has an address", "workstation.attach")
+        self.assertNotIn("flush", self.log())
+
+    def test_what_a_later_step_refuses_is_undone(self):
+        run("ip", "link", "set", "br7", "type", "bridge", "stp_state", "1", "group_fwd_mask", "8")
+        self.expect_refusal("br7", "bridge = br7\ndevice = uplink\n", "TAP")
+
+    def test_the_wall_of_an_earlier_run_outlives_a_refusal(self):
+        """After a crash, workstations are kept from the host by what it left."""
+        self.start("bridge = br7\n")
+        walled = state_of("br7")
+        self.process.kill()
+        self.process.wait(5)
+        wait_until(lambda: not exists("cloister0"))
+        stays = "event=wall" not in self.log()
+        self.start("bridge = br7\ndevice = uplink\n", ready=False)
+        self.expect_end(1, "TAP")
+        after = state_of("br7")
+        self.assertEqual(after[:-1], walled[:-1])
+        if stays and shutil.which("nft"):
+            self.assertIn("cloister_br7", after[-1])
 
     def test_a_loose_reverse_path_for_all_is_refused(self):
         sysctl("ipv4/conf/all/rp_filter", 2)
         self.start("bridge = br7\n", ready=False)
         self.expect_end(1, "net.ipv4.conf.all.rp_filter is 2")
 
-    def test_a_bridge_that_is_none_is_refused(self):
-        self.start("bridge = port0\n", ready=False)
-        self.expect_end(1, "join the bridge")
+    def test_a_bridge_that_is_none_is_refused_and_left_alone(self):
+        for name in ("port0", "lo"):
+            self.expect_refusal(name, f"bridge = {name}\n", f"{name} is not a bridge")
+            self.assertNotIn("event=wall", self.log())
 
     def expect_to_notice(self, change, *words):
         self.start("bridge = br7\n")
