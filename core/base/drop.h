@@ -55,6 +55,8 @@
     X(SOCKS_BAD,         "socks-bad",         "a request to a SOCKS or HTTP tunnel port that is none, or for what is not to be had")\
     X(SOCKS_LATE,        "socks-late",        "a client of such a port that did not say in time what it wants")  \
     X(SOCKS_FULL,        "socks-full",        "a request to such a port when no more could wait for Tor")      \
+    X(CONTROL_FILTERED,  "control-filtered",  "a command at the filtered control port that is not let through")                                                              \
+    X(CONTROL_FULL,      "control-full",      "a session at that port, or a line, beyond its source's quota")                                                              \
     X(NOT_READY,         "not-ready",         "a connection before Tor was up")                                \
     X(ONION_LINE,        "onion-line",        "a visitor of an onion service who did not begin as Tor does")   \
     X(ONION_LIMIT,       "onion-limit",       "a visitor of an onion service beyond a limit")                  \

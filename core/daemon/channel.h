@@ -76,6 +76,7 @@ struct channel_gateway_config {
     uint32_t identity_rate; /* 0: no limit */
     uint32_t identity_burst;
     struct socks_ports ports;
+    bool control_port;
     bool transparent;
     struct config_networks transparent_except;
     struct ipnet virtual_net;

@@ -23,6 +23,7 @@
 #include "daemon/config_section.h"
 #include "daemon/config_value.h"
 #include "daemon/console_socket.h"
+#include "daemon/control_service.h"
 #include "dns/virtual.h"
 #include "socks/isolation.h"
 #include "tun/ipv6.h"
@@ -177,6 +178,7 @@ static const struct key keys[] = {
     {"tcp", "transparent_except", KEY_NETWORKS, FIELD(transparent_except)},
 
     {"ports", "socks_ports", KEY_WORD, FIELD(socks_ports), .words = port_words, .fallback = "whonix"},
+    {"ports", "control", KEY_BOOLEAN, FIELD(control_port), .fallback = "no"},
 
     {"limits", "flows", KEY_NUMBER, FIELD(flows), .min = 1, .max = 262144, .fallback = "16384"},
     {"limits", "workstation_flows", KEY_NUMBER, FIELD(workstation_flows), .min = 1, .max = 262144, .fallback = "12288"},
@@ -789,6 +791,10 @@ static void check_whole(struct reader *r)
     check_ipv6(r);
     check_stations(r);
     check_onions(r);
+    for (uint32_t i = 0; i < c->ports.count; i++)
+        if (c->control_port && c->ports.port[i].port == CONTROL_SERVICE_PORT)
+            refuse(r, line_of(r, "ports", "control"),
+                   "ports.control: it is at port 9051, which is a [socks-port] as well; remove one of the two");
     line = line_of(r, "dns", "virtual");
     const char *why = dns_virtual_range_error(&c->virtual_net, &c->network);
     if (why != NULL)

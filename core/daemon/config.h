@@ -167,6 +167,7 @@ struct config {
 
     /* [ports] */
     enum config_ports socks_ports;
+    bool control_port; /* a filtered control port for workstations */
     /* [socks-port "..."] */
     struct socks_ports ports;
     uint8_t port_keys[SOCKS_PORTS_MAX]; /* which keys of each were there */

@@ -33,6 +33,8 @@ static enum gateway_service service_at(const struct gateway *g, const struct tcp
         return GATEWAY_SERVICE_DNS;
     if (gateway_is_own(g, &tuple->dst) && port_service_has(g->port_service, tuple->dst_port))
         return GATEWAY_SERVICE_PORTS;
+    if (g->control_service != NULL && tuple->dst_port == CONTROL_SERVICE_PORT && gateway_is_own(g, &tuple->dst))
+        return GATEWAY_SERVICE_CONTROL;
     return GATEWAY_SERVICES;
 }
 
@@ -368,11 +370,51 @@ static int init_port_service(struct gateway *g)
     return status;
 }
 
+static void want_newnym(void *ctx, uint32_t station)
+{
+    struct gateway *g = ctx;
+    g->station_nyms[station]++;
+}
+
+/* Those that an application may look for first. */
+static void list_listeners(const struct gateway *g, char *out, size_t size)
+{
+    static const uint16_t likely[] = {9150, 9050};
+    const struct socks_ports *ports = &g->config->ports;
+    const uint8_t *a = g->config->network.addr.b + 12;
+    size_t n = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < 2 + ports->count && size - n > 32; i++) {
+        struct socks_port port;
+        if (socks_ports_find(ports, i < 2 ? likely[i] : ports->port[i - 2].port, &port) && port.kind == FRONT_SOCKS)
+            n += (size_t)snprintf(out + n, size - n, "%s\"%u.%u.%u.%u:%u\"", n > 0 ? " " : "", a[0], a[1], a[2],
+                                  a[3], port.port);
+    }
+}
+
+static int init_control_service(struct gateway *g)
+{
+    if (!g->config->control_port)
+        return 0;
+    struct control_service_config config = {
+        .stations = g->config->workstations,
+        .facts = {.version = CLOISTER_TOR_VERSION},
+        .drops = &g->upstream_drops,
+        .newnym = want_newnym,
+        .ctx = g,
+    };
+    list_listeners(g, config.facts.listeners, sizeof(config.facts.listeners));
+    return control_service_new(&g->control_service, &config);
+}
+
 static int init_services(struct gateway *g)
 {
     int status = init_dns_service(g);
     if (status == 0)
         status = init_port_service(g);
+    if (status == 0)
+        status = init_control_service(g);
+    g->local[GATEWAY_SERVICE_CONTROL] = (struct gateway_local){&control_service_ops, g->control_service};
     g->local[GATEWAY_SERVICE_DNS] = (struct gateway_local){&dns_service_ops, g->dns_service};
     g->local[GATEWAY_SERVICE_PORTS] = (struct gateway_local){&port_service_ops, g->port_service};
     return status;
@@ -444,6 +486,7 @@ static void fini_dns(struct gateway *g)
 
 static void fini_services(struct gateway *g)
 {
+    control_service_free(g->control_service);
     port_service_free(g->port_service);
     dns_service_free(g->dns_service);
 }
@@ -525,7 +568,8 @@ void gateway_fini(struct gateway *g)
 static unsigned dispatch_services(struct gateway *g, uint64_t now)
 {
     unsigned told = dns_service_dispatch(g->dns_service, now);
-    return told + port_service_dispatch(g->port_service, now);
+    told += port_service_dispatch(g->port_service, now);
+    return told + (g->control_service != NULL ? control_service_dispatch(g->control_service, g->engine, now) : 0);
 }
 
 int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
@@ -560,6 +604,10 @@ int gateway_turn(struct gateway *g, unsigned ready, uint64_t now, bool *again)
 bool gateway_next_deadline(const struct gateway *g, uint64_t *at)
 {
     uint64_t each[6];
+    if (g->control_service != NULL && control_service_waits(g->control_service)) {
+        *at = 0;
+        return true;
+    }
     const bool waits[6] = {
         tcp_next_deadline(g->engine, &each[0]),
         socks_upstream_next(g->upstream, &each[1]),
@@ -582,6 +630,8 @@ void gateway_set_ready(struct gateway *g, bool ready)
     g->ready = ready;
     dns_set_ready(g->dns, ready);
     socks_upstream_hold(g->upstream, !ready);
+    if (g->control_service != NULL)
+        control_service_set_ready(g->control_service, ready);
 }
 
 void gateway_tor_load(struct gateway *g, uint32_t building, bool refused, uint64_t now)

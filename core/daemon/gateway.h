@@ -18,6 +18,7 @@
 #include "base/bucket.h"
 #include "base/drop.h"
 #include "daemon/channel.h"
+#include "daemon/control_service.h"
 #include "daemon/counters.h"
 #include "daemon/dns_service.h"
 #include "daemon/gateway_onion.h"
@@ -55,6 +56,7 @@ struct gateway_flow {
 enum gateway_service {
     GATEWAY_SERVICE_DNS,
     GATEWAY_SERVICE_PORTS,
+    GATEWAY_SERVICE_CONTROL,
     GATEWAY_SERVICES,
 };
 
@@ -83,6 +85,7 @@ struct gateway {
     struct dns *dns;
     struct dns_service *dns_service;
     struct port_service *port_service;
+    struct control_service *control_service; /* NULL: there is none */
     struct gateway_local local[GATEWAY_SERVICES];
     struct gateway_flow *flows; /* by index, from 1 */
     struct bucket *host_syns;   /* the pace of new flows, of each station */

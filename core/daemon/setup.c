@@ -439,6 +439,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
         out->identity_rate = c->mode == CONFIG_MODE_EMBEDDED ? CONFIG_RATE_EMBEDDED : 0;
     out->identity_burst = c->identity_burst;
     out->ports = c->ports;
+    out->control_port = c->control_port;
     out->ports.whonix = c->socks_ports == CONFIG_PORTS_WHONIX;
     out->transparent = c->transparent;
     out->transparent_except = c->transparent_except;

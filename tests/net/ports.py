@@ -240,6 +240,38 @@ def from_other(address):
         return socks_client.exactly(peer, 13).hex()
 
 
+class Control(Scene):
+    """The filtered control port."""
+
+    extra = "[ports]\ncontrol = yes\n"
+
+    def test_tor_browsers_new_identity(self):
+        run("ip", "-n", self.gateway.namespace, "addr", "add", f"{OTHER}/18", "dev", "cloister0")
+        before = self.identity("echo5", 9150, FAR, 7, "site", "0")
+        self.assertEqual(before, self.identity("echo5", 9150, FAR, 7, "site", "0"))
+        # What Tor Browser's "new identity" sends, and waits for, one line after the other.
+        self.assertEqual(self.call("control", ["AUTHENTICATE 01ab", "SIGNAL NEWNYM", "QUIT"]),
+                         ["250 OK", "250 OK", "250 closing connection", "<end>"])
+        self.assertNotEqual(before, self.identity("echo5", 9150, FAR, 7, "site", "0"))
+
+    def test_what_stem_asks_first(self):
+        answers = self.call("control", ["PROTOCOLINFO 1", "AUTHENTICATE", "GETINFO net/listeners/socks",
+                                        "GETINFO status/circuit-established"])
+        self.assertEqual(answers[0], "250-PROTOCOLINFO 1")
+        self.assertIn(f'250-net/listeners/socks="{GATEWAY}:9150" "{GATEWAY}:9050"', answers)
+        self.assertIn("250-status/circuit-established=1", answers)
+
+    def test_everything_else_is_refused_and_counted(self):
+        before = self.dropped("control-filtered")
+        lines = ["GETINFO address", "GETINFO circuit-status", "SETCONF Log=x", "SIGNAL HALT", "SETEVENTS CIRC"]
+        self.assertEqual(self.call("control", lines), ["510 Command filtered"] * 5)
+        self.assertEqual(self.dropped("control-filtered"), before + 5)
+        self.assertEqual(self.call("control", ["x" * 600])[-2:], ["510 Command filtered", "<end>"])
+
+    def test_sessions_are_bounded(self):
+        self.assertEqual(self.call("hold", 9051, 12), 8)
+
+
 class Free(Scene):
     """Ports of one's own, and nothing transparent."""
 

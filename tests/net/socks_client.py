@@ -168,3 +168,34 @@ def refused(address, port):
     with socket.socket() as peer:
         peer.settimeout(5)
         return peer.connect_ex((address, port))
+
+
+def control(lines):
+    """Send each line after the answer to the one before; all lines that came, and "<end>" if the session was ended."""
+    got = []
+    with dial(9051) as peer:
+        file = peer.makefile("rb")
+        for line in lines:
+            peer.sendall(line.encode() + b"\r\n")
+            while True:
+                answer = file.readline().decode().rstrip("\r\n")
+                got.append(answer or "<end>")
+                if not answer or answer[3] == " ":
+                    break
+        if lines[-1] == "QUIT" or len(lines[-1]) > 512:
+            got.append(file.readline().decode() or "<end>")
+    return got
+
+
+def hold(port, count):
+    """How many of so many connections at once are let in."""
+    peers, good = [], 0
+    for _ in range(count):
+        try:
+            peers.append(dial(port))
+            good += 1
+        except ConnectionRefusedError:
+            pass
+    for peer in peers:
+        peer.close()
+    return good

@@ -164,6 +164,7 @@ static const struct {
      {"10.152.152", "10.152.152.12,", "10.152.152.0/33", "yes", "10.152.152.12 10.152.152.13",
       "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,"
       "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1"}},
+    {"ports", "control", {"yes", "no"}, {"9051", "on"}},
     {"ports", "socks_ports", {"whonix", "none"}, {"yes", "9050"}},
     {"limits", "flows", {"1", "262144"}, {"0", "262145", "many"}},
     {"limits", "workstation_flows", {"1", "16384"}, {"0", "16385"}},
@@ -650,6 +651,7 @@ static void a_port_of_ones_own_has_a_section(void **state)
     assert_int_equal(port.kind, FRONT_HTTP);
     assert_true(port.fields & ISOLATION_DESTINATION_NAME);
     assert_false(port.fields & ISOLATION_DESTINATION_PORT);
+    expect_refused("[ports]\ncontrol = yes\n[socks-port \"9051\"]\n", 2, "ports.control: it is at port 9051");
     expect_refused("[socks-port \"0\"]\n", 1, "[socks-port \"0\"]: a port is a number");
     expect_refused("[socks-port \"65536\"]\n", 1, "[socks-port \"65536\"]: a port is a number");
     expect_refused("[socks-port \"53\"]\n", 1, "[socks-port \"53\"]: port");
