@@ -3,8 +3,9 @@
  * How the engine works.
  *
  * A packet's way is one line. tcp_input() (fast.c) finds the flow (table.c) and takes the segment that the flow expects
- * next; any other walks RFC 9293's event processing in input.c: an acknowledgment goes to ack.c, payload to receive.c, which gathers pointers to it. At the end of the batch
- * tcp_flush() writes each flow's gather upstream in one call, then gives every flow that was touched one turn in
+ * next; any other walks RFC 9293's event processing in input.c: an acknowledgment goes to ack.c, payload to receive.c,
+ * which gathers pointers to it. At the end of the batch tcp_flush() writes each flow's gather upstream in one call, then
+ * gives every flow that was touched one turn in
  * send.c: what is lost, what is new, the FIN, or else an ACK. So a batch costs a flow one write, one read and one
  * ACK, however many segments came.
  *
@@ -17,17 +18,30 @@
  * the few flows that recover from loss. A flow that is idle holds its slot and nothing else. Whoever takes a chunk
  * is charged for it (struct host_use), so a workstation that makes us remember things runs into its own quota.
  *
- * A flow is ended at once but its slot is given back only when tcp_flush() comes by, so that no other flow takes
- * the number while somebody in this turn still knows it; the generation then goes up and old handles are void.
+ * The states of a flow, and what may be done in each, stand in flow.h. A flow is ended at once but its slot is given back
+ * only when tcp_flush() comes by, so that no other flow takes the number while somebody in this turn still knows it; the
+ * generation then goes up and old handles are void. Only a TIME_WAIT that nobody knows any more makes room at once, for
+ * the SYN that needs its slot.
  *
  * Who speaks first makes no difference once a flow is established. Nearly always it is the workstation (handshake.c);
  * tcp_open() (active.c) opens a connection into its network, for what listens there behind Tor.
  *
  * What is followed: RFC 9293; 7323 (scale, timestamps with a keyed offset, PAWS); 2018, 2883, 6675 (SACK both ways,
- * D-SACK); 5681, 6928, 9438 (CUBIC); 6582 (without SACK); 6298; 8985 (RACK-TLP); 6937; 3522, 4015, 5682; 5961 (challenge
- * ACKs, and a limit per flow, not a global one); 5927; 6056; 6528; 6191. What deliberately is not: ECN (a proxy that ends the
- * connection has no queue to mark), TCP Fast Open (a cookie is an identity), urgent data (delivered in band; the
- * pointer means nothing to SOCKS), Nagle (Tor's cells are the grain already), keepalives of our own.
+ * D-SACK); 5681, 3465, 6928, 7661, 9438 (CUBIC); 6582 (without SACK); 3042; 6298; 8985 (RACK-TLP); 6937; 3522, 4015, 5682;
+ * 5961 (challenge ACKs, and a limit per flow, not a global one); 1191, 8201, 5927; 6056; 6528; 6191.
+ *
+ * What deliberately is not:
+ *
+ * - ECN: a proxy that ends the connection has no queue to mark. TCP Fast Open: a cookie is an identity. Nagle: Tor's cells
+ *   are the grain already. Keepalives of our own: idle_timeout bounds a flow. MD5 and AO: there is no key to agree on.
+ * - Urgent data is delivered in band; the pointer means nothing to SOCKS.
+ * - The RTO is at least SRTT + 200 ms, not 1 s (RFC 6298 2.4), as with Linux: what a delayed ACK may take, and a bit.
+ * - A segment without the timestamp that was agreed is dropped (RFC 7323 3.2), though Linux takes it.
+ * - A path's MTU is found by ICMP alone, and for each flow anew: no probes (RFC 4821, 8899), no memory beside the flow, and
+ *   no second look for a larger one. The link to a workstation is one hop nearly always.
+ * - An RST that is exactly right ends TIME_WAIT (against RFC 1337, as with Linux): the workstation has no other way to say
+ *   that it forgot the connection.
+ * - A FIN is not passed on to Tor, which has no half-close (close.c; half_close for servers that have).
  */
 #include "tcp/engine.h"
 
