@@ -23,6 +23,7 @@ SILENCE, ANY = "silence", "any"
 FIRST_PORT = 20000 + int(time.time()) // 8 % 16 * 2600
 HOST_PORT = 2222  # where the host listens, TCP and UDP
 HOST_PORTS = (22, 80, 443, 9030, 9040, 9050, 9051, 9150, HOST_PORT)
+SOCKS_PORTS = (9050, 9150)  # of those, where the gateway itself answers (isolation.socks_ports)
 
 GATEWAY6, NETWORK6 = "fd19:c33d:88bc::10", "fd19:c33d:88bc::"
 ME, ME6 = "10.152.152.77", f"{NETWORK6}77"
@@ -121,7 +122,8 @@ def _tcp(m):
         m.add("TCP", f"SYN with a timestamp, flow {i}", lambda n, token: _ip(plan.DNS, TCP, tcp(
             ME, plan.DNS, FIRST_PORT + n, 53, token, options=b"\x08\x0a\0\0\0\x01\0\0\0\0"), n), "SYN-ACK")
     for port in HOST_PORTS:
-        m.add("TCP", f"SYN to the gateway's inner address, port {port}", _tcp_to(plan.GATEWAY, port), "RST")
+        m.add("TCP", f"SYN to the gateway's inner address, port {port}", _tcp_to(plan.GATEWAY, port),
+              "SYN-ACK" if port in SOCKS_PORTS else "RST")
         # A public address to the gateway, and to Tor, whose exits look what is there (hostile.py does not let them).
         m.add("TCP", f"SYN to the host's outer address, port {port}", _tcp_to(plan.HOST, port), ANY)
     m.add("TCP", "SYN to the router behind the uplink", _tcp_to(ROUTER, 80), ANY)
