@@ -95,6 +95,23 @@ static void add_interface(struct secrets *s, const struct ground *g, const struc
     secrets_add_address(s, what, &a);
 }
 
+/* A bridge has the address of one of its ports, which so is no secret on the bridge's own wire either. */
+static bool is_of_a_spared_one(const struct ifaddrs *at, const struct ifaddrs *all, const char *const *spared)
+{
+    struct sockaddr_ll own, other;
+    if (at->ifa_addr->sa_family != AF_PACKET)
+        return false;
+    memcpy(&own, at->ifa_addr, sizeof(own));
+    for (; all != NULL; all = all->ifa_next) {
+        if (all->ifa_addr == NULL || all->ifa_addr->sa_family != AF_PACKET || !is_spared(all->ifa_name, spared))
+            continue;
+        memcpy(&other, all->ifa_addr, sizeof(other));
+        if (own.sll_halen == other.sll_halen && memcmp(own.sll_addr, other.sll_addr, own.sll_halen) == 0)
+            return true;
+    }
+    return false;
+}
+
 int secrets_gather(struct secrets *s, const struct ground *g, const char *const *spared)
 {
     char name[72];
@@ -107,7 +124,7 @@ int secrets_gather(struct secrets *s, const struct ground *g, const char *const 
     if (getifaddrs(&all) != 0)
         return -errno;
     for (const struct ifaddrs *at = all; at != NULL; at = at->ifa_next) {
-        if (at->ifa_addr != NULL && !is_spared(at->ifa_name, spared))
+        if (at->ifa_addr != NULL && !is_spared(at->ifa_name, spared) && !is_of_a_spared_one(at, all, spared))
             add_interface(s, g, at);
     }
     freeifaddrs(all);
