@@ -19,7 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "socks/directory.h"
+#include "socks/isolation.h"
 
 #define RETRY_AFTER 2000u  /* microseconds between two tries to connect */
 #define EVENTS_AT_ONCE 32u /* events fetched by one epoll_wait() */
@@ -37,6 +37,7 @@ struct call {
     enum call_state state;
     int fd; /* -1 while FREE, and while QUEUED without a socket */
     uint32_t tag;
+    uint32_t hash; /* of the credential: which Tor is asked */
     uint32_t generation;
     uint32_t older, newer; /* neighbours in the list of calls; `newer` also chains the free ones */
     enum socks_command command;
@@ -52,7 +53,7 @@ struct call {
 
 struct socks_resolver {
     struct socks_resolver_config config;
-    struct sockaddr_un address;
+    struct socks_tors tors;
     struct call *calls; /* config.calls + 1; [0] is not used. Most are never touched, and cost nothing */
     uint32_t oldest, newest, free;
     uint32_t fresh;    /* numbers from here on were never used */
@@ -73,10 +74,13 @@ int socks_resolver_new(struct socks_resolver **out, const struct socks_resolver_
         return -ENOMEM;
     r->config = *config;
     r->epoll = -1;
-    int err = socks_path_address(config->path, &r->address);
+    int err = socks_tors_add(&r->tors, config->path);
+    for (uint32_t i = 0; err == 0 && config->others != NULL && i < config->others->count; i++)
+        err = socks_tors_add(&r->tors, config->others->address[i].sun_path);
     if (err != 0)
         goto fail;
-    r->config.path = r->address.sun_path;
+    r->config.path = r->tors.address[0].sun_path;
+    r->config.others = NULL;
     err = -ENOMEM;
     r->calls = calloc((size_t)config->calls + 1, sizeof(*r->calls));
     if (r->calls == NULL)
@@ -149,7 +153,8 @@ static int call_connect(struct socks_resolver *r, uint32_t i)
         c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         return -ENOBUFS;
-    if (connect(c->fd, (const struct sockaddr *)&r->address, sizeof(r->address)) < 0)
+    const struct sockaddr_un *address = socks_tors_of(&r->tors, c->hash);
+    if (connect(c->fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
         return errno == EAGAIN ? -EAGAIN : -ECONNREFUSED;
     ssize_t n = send(c->fd, c->request, c->request_len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 || (size_t)n != c->request_len)
@@ -191,6 +196,7 @@ int32_t socks_resolver_start(struct socks_resolver *r, uint32_t tag, const struc
         memcpy(c->request + c->request_len + PREFIX_SIZE, message.at, message.left);
         c->request_len += PREFIX_SIZE + message.left;
     }
+    c->hash = request->password != NULL ? (uint32_t)(isolation_credential_key(request->password) >> 32) : 0;
     c->command = request->command;
     c->tag = tag;
     c->deadline = now + r->config.patience;

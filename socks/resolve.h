@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "socks/handshake.h"
+#include "socks/tors.h"
 
 #define SOCKS_MESSAGE_MAX 512u /* bytes of a message that is sent; one that is received may have 65535 */
 
@@ -28,9 +29,10 @@ struct socks_result {
 };
 
 struct socks_resolver_config {
-    const char *path;  /* of the SOCKS listener's pathname socket; copied */
-    uint32_t calls;    /* at once, 1 to 65535 */
-    uint64_t patience; /* microseconds a call may take */
+    const char *path;                /* of the SOCKS listener's pathname socket; copied */
+    const struct socks_tors *others; /* and of other Tors' listeners, or NULL; copied */
+    uint32_t calls;                  /* at once, 1 to 65535 */
+    uint64_t patience;               /* microseconds a call may take */
     /* May the call with this tag ask Tor for a circuit now? If not it waits, and this is asked again. NULL: all may. */
     bool (*may)(void *ctx, uint32_t tag, uint64_t now);
     /* A call is over. It may start others, and must not cancel any. */

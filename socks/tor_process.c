@@ -143,6 +143,10 @@ int tor_process_arguments(const struct tor_process_config *config, struct tor_ar
         err = add_option(out, "--GeoIPFile", "/dev/null");
     if (err == 0 && config->sandbox)
         err = add_option(out, "--GeoIPv6File", "/dev/null");
+    /* Another Tor with the same torrc has them. */
+    static const char *const not_ours[] = {"--/ControlPort", "--/ControlSocket", "--/HiddenServiceDir"};
+    for (size_t i = 0; err == 0 && config->further && i < sizeof(not_ours) / sizeof(not_ours[0]); i++)
+        err = add(out, not_ours[i]);
     if (err == 0)
         err = add_more(out, config);
     return err != 0 ? err : add_fixed(out);

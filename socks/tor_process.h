@@ -29,6 +29,7 @@ struct tor_process_config {
     bool sandbox; /* let Tor filter its own system calls; not with a torrc that starts transports (socks/torrc.h) */
     const struct tor_process_option *more; /* further options, in this order */
     uint32_t more_count;
+    bool further;  /* there is a Tor already that has the control listeners and onion services of this torrc */
     bool disabled; /* begin with DisableNetwork 1; the supervisor turns it off over the control connection */
 };
 

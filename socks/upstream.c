@@ -50,7 +50,6 @@
 
 #include "socks/backlog.h"
 #include "socks/budget.h"
-#include "socks/directory.h"
 #include "socks/endings.h"
 #include "socks/room.h"
 
@@ -104,7 +103,7 @@ static_assert(AHEAD_MAX < 1 << 3, "ahead_len counts them");
 struct socks_upstream {
     struct socks_upstream_config config;
     struct isolation_secret secret;
-    struct sockaddr_un address;
+    struct socks_tors tors;
     struct tcp_engine *engine;
     struct stream *streams; /* config.max_flows + 1; [0] is not used */
     struct socks_backlog *backlog;
@@ -251,7 +250,8 @@ static int stream_connect(struct socks_upstream *up, struct stream *s, struct tc
             stream_resize(up, s);
     }
     /* syscalls gateway: connect sendto */
-    if (connect(s->fd, (const struct sockaddr *)&up->address, sizeof(up->address)) < 0)
+    const struct sockaddr_un *address = socks_tors_of(&up->tors, s->key);
+    if (connect(s->fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
         return open_error(errno);
 
     ssize_t n = send(s->fd, request, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -862,10 +862,13 @@ int socks_upstream_new(struct socks_upstream **out, const struct socks_upstream_
     isolation_secret_init(&up->secret, config->secret);
     memset(up->config.secret, 0, sizeof(up->config.secret));
 
-    int err = socks_path_address(config->path, &up->address);
+    int err = socks_tors_add(&up->tors, config->path);
+    for (uint32_t i = 0; err == 0 && config->others != NULL && i < config->others->count; i++)
+        err = socks_tors_add(&up->tors, config->others->address[i].sun_path);
     if (err != 0)
         goto fail;
-    up->config.path = up->address.sun_path;
+    up->config.path = up->tors.address[0].sun_path;
+    up->config.others = NULL;
     err = -ENOMEM;
     /* Zeroed by the system page by page, when first used: what is never used costs nothing. */
     up->streams = calloc((size_t)config->max_flows + 1, sizeof(*up->streams));

@@ -19,6 +19,7 @@
 #include "socks/budget.h"
 #include "socks/handshake.h"
 #include "socks/isolation.h"
+#include "socks/tors.h"
 #include "tcp/engine.h"
 
 /* Where a flow is to go and who it is. Comes filled in from the flow itself; the target callback changes what it
@@ -41,9 +42,10 @@ struct socks_target {
 };
 
 struct socks_upstream_config {
-    const char *path;   /* of the SOCKS listener's pathname socket; copied */
-    uint32_t max_flows; /* as in struct tcp_config */
-    bool optimistic;    /* as in struct tcp_config: write() may come before the upstream is open */
+    const char *path;                /* of the SOCKS listener's pathname socket; copied */
+    const struct socks_tors *others; /* and of other Tors' listeners, or NULL; copied */
+    uint32_t max_flows;              /* as in struct tcp_config */
+    bool optimistic;                 /* as in struct tcp_config: write() may come before the upstream is open */
     uint32_t
         send_buffer;    /* SO_SNDBUF in bytes, as far as net.core.wmem_max allows; 0: the system's default. A socket
                            * gets more than that only when much is written to it */

@@ -107,11 +107,20 @@ static bool onions_are_valid(const struct config_onions *onions)
     return valid;
 }
 
+static bool others_are_valid(const struct channel_gateway_config *config)
+{
+    bool valid = config->others < CONFIG_TORS_MAX;
+    for (uint32_t i = 0; valid && i < config->others; i++)
+        valid = ENDS(config->other_name[i]);
+    return valid;
+}
+
 static bool body_is_valid(const struct channel_message *m)
 {
     switch (m->type) {
     case CHANNEL_GATEWAY_CONFIG:
         return ENDS(m->gateway_config.socket_directory) && ENDS(m->gateway_config.socket_name) &&
+               others_are_valid(&m->gateway_config) &&
                m->gateway_config.identity.group_count <= CHANNEL_GROUPS_MAX &&
                m->gateway_config.dhcp_leases.count <= CONFIG_LEASES_MAX &&
                m->gateway_config.stations.count <= CONFIG_STATIONS_MAX &&

@@ -59,7 +59,9 @@ struct channel_gateway_config {
     bool best_effort;                         /* hardening.h */
     char socket_directory[CONFIG_SOCKET_MAX]; /* what its root holds, absolute */
     char socket_name[CONFIG_SOCKET_MAX];      /* of the SOCKS socket in there */
-    struct ipnet network;                     /* as the fields of struct config from here on */
+    uint32_t others;                          /* of the next: SOCKS sockets of other Tors */
+    char other_name[CONFIG_TORS_MAX - 1][CONFIG_SOCKET_MAX];
+    struct ipnet network; /* as the fields of struct config from here on */
     struct ipnet network6;
     bool ra;
     struct ipaddr dhcp[2];
@@ -121,8 +123,9 @@ struct channel_onion_port {
 struct channel_tor_config {
     struct channel_identity identity;
     enum log_level log_level;
-    char data[CONFIG_PATH_MAX];              /* Tor's data directory */
-    char socks[CONFIG_SOCKET_MAX];           /* path of its SOCKS socket */
+    char data[CONFIG_PATH_MAX];    /* Tor's data directory */
+    char socks[CONFIG_SOCKET_MAX]; /* path of its SOCKS socket */
+    uint32_t instance; /* number of this Tor; from 1 on it is not the one that the torrc's listeners are for */
     char torrc[CONFIG_PATH_MAX];             /* file with the user's lines, or empty */
     bool sandbox;                            /* as in struct config */
     bool best_effort;                        /* hardening.h */

@@ -103,7 +103,7 @@ enum key_kind {
     KEY_DEVICES,  /* char[][IFNAMSIZ], one for each time that the key is there */
     KEY_DEVICE,   /* text, as are the following */
     KEY_PATH,
-    KEY_SOCKET,
+    KEY_SOCKETS,  /* char[][CONFIG_SOCKET_MAX], one for each time that the key is there */
     KEY_PLACE,    /* of a socket that is ours */
     KEY_LISTENER, /* the same, or a loopback address */
     KEY_GROUP,
@@ -148,7 +148,8 @@ static const struct key keys[] = {
     {"workstation", "offload", KEY_BOOLEAN, FIELD(offload), .fallback = "yes"},
 
     {"tor", "mode",  KEY_WORD,   FIELD(mode), .words = mode_words, .fallback = "embedded"},
-    {"tor", "socks", KEY_SOCKET, FIELD(socks)},
+    {"tor", "socks", KEY_SOCKETS, FIELD(socks)},
+    {"tor", "instances", KEY_NUMBER, FIELD(instances), .min = 1, .max = CONFIG_TORS_MAX, .fallback = "1"},
     {"tor", "data",  KEY_PATH,   FIELD(data), .fallback = "/var/lib/cloister"},
     {"tor", "torrc", KEY_PATH,   FIELD(torrc)},
     {"tor", "allow_private", KEY_BOOLEAN, FIELD(allow_private), .fallback = "no"},
@@ -409,6 +410,25 @@ static const char *store_device(const char *text, char (*names)[IFNAMSIZ], size_
     return i < count ? config_value_device(text, names[i], IFNAMSIZ) : "there may be no more than 8 of them";
 }
 
+/* The same for a socket. All must be in one directory: it is all that the gateway process sees. */
+static const char *store_socket(const char *text, char (*paths)[CONFIG_SOCKET_MAX], size_t count)
+{
+    size_t i = 0;
+    while (i < count && paths[i][0] != '\0')
+        i++;
+    if (i == count)
+        return "there may be no more than 8 of them";
+    const char *says = config_value_socket(text, paths[i], CONFIG_SOCKET_MAX);
+    for (size_t k = 0; says == NULL && k < i; k++) {
+        size_t n = (size_t)(strrchr(paths[i], '/') - paths[i]);
+        if (strcmp(paths[k], paths[i]) == 0)
+            says = "it is there already; remove one of the two lines";
+        else if (strncmp(paths[k], paths[i], n + 1) != 0 || strchr(paths[k] + n + 1, '/') != NULL)
+            says = "all of them must be in one directory, which is all that the gateway process sees";
+    }
+    return says;
+}
+
 /* Store `text` as the value of `key`, or say into `want` (`size` bytes) what it should be. */
 static bool key_store(struct config *config, const struct key *key, const char *text, char *want, size_t size)
 {
@@ -494,8 +514,8 @@ static bool key_store(struct config *config, const struct key *key, const char *
     case KEY_PATH:
         says = config_value_path(text, field, key->size);
         break;
-    case KEY_SOCKET:
-        says = config_value_socket(text, field, key->size);
+    case KEY_SOCKETS:
+        says = store_socket(text, field, key->size / CONFIG_SOCKET_MAX);
         break;
     case KEY_PLACE:
         says = config_value_place(text, field, key->size);
@@ -558,8 +578,8 @@ static int take_key(void *ctx, const char *section, const char *name, const char
         refuse(r, r->line, "%s.%s: no such key; [%s] has %s", section, name, section, text);
         return 0;
     }
-    if (r->key_line[i] != 0 && keys[i].kind != KEY_DEVICES && keys[i].kind != KEY_LEASE &&
-        keys[i].kind != KEY_STATION && keys[i].kind != KEY_RULE) {
+    if (r->key_line[i] != 0 && keys[i].kind != KEY_DEVICES && keys[i].kind != KEY_SOCKETS &&
+        keys[i].kind != KEY_LEASE && keys[i].kind != KEY_STATION && keys[i].kind != KEY_RULE) {
         refuse(r, r->line, "%s.%s: already set in line %d; remove one of the two", section, name, r->key_line[i]);
         return 0;
     }
@@ -801,7 +821,11 @@ static void check_whole(struct reader *r)
         refuse(r, line > 0 ? line : line_of(r, "workstation", "address"),
                "dns.virtual: this range %s; write another, as in 10.192.0.0/10", why);
 
-    if (c->mode == CONFIG_MODE_EXTERNAL && c->socks[0] == '\0')
+    if (c->mode == CONFIG_MODE_EXTERNAL && c->instances > 1)
+        refuse(r, line_of(r, "tor", "instances"),
+               "tor.instances: only for the embedded Tor; list the others' sockets, socks = unix:/path, once for "
+               "each");
+    if (c->mode == CONFIG_MODE_EXTERNAL && c->socks[0][0] == '\0')
         refuse(r, line_of(r, "tor", "mode"),
                "tor.socks: missing, and tor.mode is external; add socks = unix:/path/of/the/socket");
     if (strlen(c->data) + sizeof("/socks/socks") >= CONFIG_SOCKET_MAX)

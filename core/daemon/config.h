@@ -28,6 +28,8 @@
 #define CONFIG_NAME_MAX 33u     /* the same for a user's name */
 #define CONFIG_ERROR_MAX 512u   /* bytes that hold any message of config_load() */
 
+#define CONFIG_TORS_MAX 8u
+
 #define CONFIG_ATTACH_MAX 8u /* interfaces in a segment */
 
 /* Where Tor runs. */
@@ -131,12 +133,13 @@ struct config {
 
     /* [tor] */
     enum config_mode mode;
-    char socks[CONFIG_SOCKET_MAX]; /* path of the SOCKS socket; external only */
-    char data[CONFIG_PATH_MAX];    /* data directory */
-    char torrc[CONFIG_PATH_MAX];   /* file with extra lines, or empty */
-    bool allow_private;            /* connect to addresses that are not the Internet's, too? */
-    bool sandbox;                  /* may Tor filter its own system calls? */
-    uint32_t connect_timeout;      /* s a stream may take to open */
+    char socks[CONFIG_TORS_MAX][CONFIG_SOCKET_MAX]; /* paths of the SOCKS sockets, the rest empty; external only */
+    uint32_t instances;                             /* of Tor; embedded only */
+    char data[CONFIG_PATH_MAX];                     /* data directory */
+    char torrc[CONFIG_PATH_MAX];                    /* file with extra lines, or empty */
+    bool allow_private;                             /* connect to addresses that are not the Internet's, too? */
+    bool sandbox;                                   /* may Tor filter its own system calls? */
+    uint32_t connect_timeout;                       /* s a stream may take to open */
 
     /* [onion "name"] */
     struct config_onions onions;

@@ -118,13 +118,37 @@ static void http_refuse(struct console_client *c, const char *status)
     http_say(c, status, body, (size_t)snprintf(body, sizeof(body), "%s\n", status));
 }
 
+/* The upper bits of the cursor are the number of the Tor. */
+#define CURSOR_BITS 24u
+
+static const struct circuit *next_circuit(const struct console_facts *facts, uint32_t *cursor)
+{
+    for (uint32_t tor = *cursor >> CURSOR_BITS; tor < facts->tors; tor++) {
+        uint32_t at = tor == *cursor >> CURSOR_BITS ? *cursor & ((1u << CURSOR_BITS) - 1) : 0;
+        const struct circuit *circuit = circuits_next(facts->circuits[tor], &at);
+        if (circuit != NULL) {
+            *cursor = tor << CURSOR_BITS | at;
+            return circuit;
+        }
+    }
+    return NULL;
+}
+
+static const struct circuit *circuit_of(const struct console_facts *facts, uint64_t key)
+{
+    const struct circuit *circuit = NULL;
+    for (uint32_t i = 0; circuit == NULL && i < facts->tors; i++)
+        circuit = circuits_of_key(facts->circuits[i], key);
+    return circuit;
+}
+
 static void answer_circuits(struct console_client *c, const struct console_facts *facts)
 {
     struct json json = client_json(c);
     uint32_t now = (uint32_t)(uv_now(c->console->loop) / 1000);
     const struct circuit *circuit = NULL;
-    for (unsigned i = 0; i < CIRCUITS_AT_ONCE && facts->circuits != NULL; i++) {
-        circuit = circuits_next(facts->circuits, &c->cursor);
+    for (unsigned i = 0; i < CIRCUITS_AT_ONCE; i++) {
+        circuit = next_circuit(facts, &c->cursor);
         if (circuit == NULL)
             break;
         console_answer_circuit(&json, circuit, now);
@@ -186,8 +210,7 @@ static void answer_list(struct console_client *c, const struct console_facts *fa
             continue;
         }
         const struct view_flow *flow = &view->flows[i];
-        console_answer_flow(&json, flow,
-                            facts->circuits != NULL ? circuits_of_key(facts->circuits, flow->key) : NULL);
+        console_answer_flow(&json, flow, circuit_of(facts, flow->key));
     }
     c->count += view->count;
     c->cursor = view->next;

@@ -85,6 +85,14 @@ static void write_budget(struct json *json, const struct view_status *status)
     json_close(json, '}');
 }
 
+uint32_t console_circuits_count(const struct console_facts *facts)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < facts->tors; i++)
+        count += facts->circuits[i]->count;
+    return count;
+}
+
 void console_answer_status(struct json *json, const struct console_facts *facts, const struct view_status *status)
 {
     const struct counters *counters = &status->counters;
@@ -105,7 +113,7 @@ void console_answer_status(struct json *json, const struct console_facts *facts,
         json_text(json, "summary", facts->summary);
         json_boolean(json, "guard_reachable", facts->guards > 0);
         json_number(json, "guard_connections", facts->guards);
-        json_number(json, "circuits", facts->circuits != NULL ? facts->circuits->count : 0);
+        json_number(json, "circuits", console_circuits_count(facts));
     }
     json_close(json, '}');
     json_open(json, "flows", '{');

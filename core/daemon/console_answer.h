@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "daemon/circuits.h"
+#include "daemon/config.h"
 #include "daemon/view.h"
 
 #define CONSOLE_SCHEMA 1u /* a larger one when a member is taken away or means something else */
@@ -22,14 +23,18 @@ struct console_facts {
     bool embedded;      /* Tor is; or what is said of it below is not known */
     bool ready;         /* connections pass */
     uint64_t uptime_s;
-    unsigned bootstrap;              /* percent */
-    const char *summary;             /* of the bootstrap, in Tor's words */
-    unsigned guards;                 /* connections to relays that stand */
-    uint32_t flows_max;              /* as configured */
-    uint32_t workstations_max;       /* as configured */
-    bool identities;                 /* destinations are shown */
-    const struct circuits *circuits; /* NULL if not embedded */
+    unsigned bootstrap;        /* percent */
+    const char *summary;       /* of the bootstrap, in Tor's words */
+    unsigned guards;           /* connections to relays that stand */
+    uint32_t flows_max;        /* as configured */
+    uint32_t workstations_max; /* as configured */
+    bool identities;           /* destinations are shown */
+    uint32_t tors;             /* embedded ones: of the next */
+    const struct circuits *circuits[CONFIG_TORS_MAX];
 };
+
+/* Circuits of all Tors together. */
+uint32_t console_circuits_count(const struct console_facts *facts);
 
 void console_answer_status(struct json *json, const struct console_facts *facts, const struct view_status *status);
 

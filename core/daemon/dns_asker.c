@@ -99,6 +99,7 @@ int dns_asker_new(struct dns_asker **out, const struct dns_asker_config *config,
         asker->fields |= ISOLATION_DESTINATION_NAME;
 
     struct socks_resolver_config resolver = {.path = config->path,
+                                             .others = config->others,
                                              .calls = config->calls,
                                              .patience = PATIENCE,
                                              .may = may_ask,

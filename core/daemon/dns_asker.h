@@ -11,11 +11,13 @@
 
 #include "base/ipaddr.h"
 #include "dns/answer.h"
+#include "socks/tors.h"
 
 #define DNS_UPSTREAMS 2u
 
 struct dns_asker_config {
     const char *path;                       /* of the SOCKS listener's pathname socket; copied */
+    const struct socks_tors *others;        /* as in struct socks_resolver_config */
     uint32_t handles;                       /* the highest that the answerer uses */
     uint32_t calls;                         /* at once */
     unsigned isolation;                     /* set of enum isolation_field, of the flows */

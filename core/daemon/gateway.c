@@ -201,6 +201,23 @@ static uint32_t gso_max(const struct channel_gateway_config *c)
     return (c->offload & needed) == needed ? OUTPUT_GSO_MAX : 0;
 }
 
+static int init_tors(struct gateway *g)
+{
+    const struct channel_gateway_config *c = g->config;
+    int status = 0;
+    for (uint32_t i = 0; status == 0 && i < c->others; i++) {
+        char path[2 * CONFIG_SOCKET_MAX];
+        snprintf(path, sizeof(path), "%s/%s", c->socket_directory, c->other_name[i]);
+        status = socks_tors_add(&g->others, path);
+    }
+    return status;
+}
+
+static void fini_tors(struct gateway *g)
+{
+    g->others.count = 0;
+}
+
 static int init_engine(struct gateway *g)
 {
     static const struct tcp_ops ops = {
@@ -276,6 +293,7 @@ static int init_dns_service(struct gateway *g)
         .max_hosts = c->workstations,
         .allow_private = c->allow_private,
         .asker = {.path = path,
+                  .others = &g->others,
                   .handles = DNS_LOOKUPS,
                   .calls = GATEWAY_DNS_CALLS,
                   .isolation = c->isolation,
@@ -325,6 +343,7 @@ static int init_upstream(struct gateway *g)
     snprintf(path, sizeof(path), "%s/%s", c->socket_directory, c->socket_name);
     struct socks_upstream_config config = {
         .path = path,
+        .others = &g->others,
         .max_flows = c->flows,
         .optimistic = c->optimistic,
         .isolation = c->isolation,
@@ -524,6 +543,7 @@ static const struct part {
     int (*init)(struct gateway *g);
     void (*fini)(struct gateway *g);
 } parts[] = {
+    {"find the SOCKS sockets", init_tors, fini_tors},
     {"make the tables", init_tables, fini_tables},
     {"make the TCP engine", init_engine, fini_engine},
     {"make the DNS answerer", init_dns, fini_dns},

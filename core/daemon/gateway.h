@@ -96,9 +96,10 @@ struct gateway {
     uint32_t *station_nyms;     /* and how often each one, by the number of its station */
     struct gateway_memory nym_memory;
     struct gateway_memory port_memory;
-    struct port_use ports; /* source ports of live flows */
-    uint64_t doubled;      /* flows so far whose source port was in use already */
-    uint32_t active;       /* flows that have an upstream; one in TIME-WAIT has none any more */
+    struct port_use ports;    /* source ports of live flows */
+    uint64_t doubled;         /* flows so far whose source port was in use already */
+    uint32_t active;          /* flows that have an upstream; one in TIME-WAIT has none any more */
+    struct socks_tors others; /* listeners of the other Tors, if there are several */
     struct socks_upstream *upstream;
     const struct gateway_onion_ports *onion_ports; /* until g->onion is made: borrowed */
     struct gateway_onion *onion;                   /* NULL: there are no onion services */

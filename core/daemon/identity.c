@@ -103,8 +103,8 @@ static bool may_connect(const struct channel_identity *identity, const struct st
 }
 
 /* Any other socket in the directory would be in the gateway's cell: Tor's control socket tells the real address. */
-static int refuse_others(const struct channel_identity *identity, const char *directory, const char *name,
-                         char *error)
+static int refuse_others(const struct channel_identity *identity, const char *directory, const char *const *names,
+                         uint32_t count, char *error)
 {
     DIR *dir = opendir(directory);
     int status = dir != NULL ? 0 : -errno;
@@ -115,8 +115,11 @@ static int refuse_others(const struct channel_identity *identity, const char *di
     const struct dirent *entry;
     while (status == 0 && (entry = readdir(dir)) != NULL) {
         struct stat st;
-        if (strcmp(entry->d_name, name) == 0 || fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-            !S_ISSOCK(st.st_mode) || !may_connect(identity, &st))
+        bool known = false;
+        for (uint32_t i = 0; i < count; i++)
+            known = known || strcmp(entry->d_name, names[i]) == 0;
+        if (known || fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISSOCK(st.st_mode) ||
+            !may_connect(identity, &st))
             continue;
         snprintf(
             error, CONFIG_ERROR_MAX,
@@ -129,9 +132,10 @@ static int refuse_others(const struct channel_identity *identity, const char *di
     return status;
 }
 
-int identity_reach_socket(struct channel_identity *identity, const char *directory, const char *name, char *error)
+int identity_reach_sockets(struct channel_identity *identity, const char *directory, const char *const *names,
+                           uint32_t count, char *error)
 {
-    char path[2 * CONFIG_SOCKET_MAX];
+    char path[2 * CONFIG_SOCKET_MAX] = "";
     struct stat st;
     int status = stat(directory, &st) != 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
     if (status != 0) {
@@ -140,11 +144,13 @@ int identity_reach_socket(struct channel_identity *identity, const char *directo
         return status;
     }
     status = reach(identity, &st, S_IXOTH, S_IXGRP);
-    snprintf(path, sizeof(path), "%s/%s", directory, name);
-    if (status == 0 && stat(path, &st) == 0)
-        status = reach(identity, &st, S_IWOTH, S_IWGRP);
+    for (uint32_t i = 0; i < count && (i == 0 || status == 0); i++) {
+        snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
+        if (status == 0 && stat(path, &st) == 0)
+            status = reach(identity, &st, S_IWOTH, S_IWGRP);
+    }
     if (status == 0)
-        return refuse_others(identity, directory, name, error);
+        return refuse_others(identity, directory, names, count, error);
     snprintf(error, CONFIG_ERROR_MAX,
              "tor.socks: %s is for its owner or for root only; let a group enter the directory and write to the "
              "socket (Tor: SocksPort unix:... GroupWritable)",

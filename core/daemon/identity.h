@@ -24,10 +24,11 @@ struct identities {
  * (CONFIG_ERROR_MAX bytes). */
 int identities_find(const struct config *config, struct identities *out, char *error);
 
-/* Give `identity` the groups it needs to connect to the socket `name` in `directory`, if that is not open to everybody.
- * The socket need not be there yet. 0, or negative errno with a message in `error`: -EACCES if only a user, or only the
+/* Give `identity` the groups it needs to connect to the sockets with these names in `directory`, if those are not open to
+ * everybody. The sockets need not be there yet. 0, or negative errno with a message in `error`: -EACCES if only a user, or only the
  * group root, may connect; -EEXIST if `identity` could connect to another socket in `directory` as well. */
-int identity_reach_socket(struct channel_identity *identity, const char *directory, const char *name, char *error);
+int identity_reach_sockets(struct channel_identity *identity, const char *directory, const char *const *names,
+                           uint32_t count, char *error);
 
 /* Make `path` a directory that belongs to the user and group, with `mode`. Its parent must be there; a symbolic link is
  * refused. 0 or negative errno. */

@@ -30,7 +30,7 @@ int leaktest_config_load(struct leaktest_gateway *out, const char *file)
     };
     memcpy(out->device, c.device, sizeof(out->device));
     memcpy(out->bridge, c.bridge, sizeof(out->bridge));
-    int n = out->external ? snprintf(out->socks, sizeof(out->socks), "%s", c.socks)
+    int n = out->external ? snprintf(out->socks, sizeof(out->socks), "%s", c.socks[0])
                           : snprintf(out->socks, sizeof(out->socks), "%s/socks/socks", c.data);
     return n >= 0 && (size_t)n < sizeof(out->socks) ? 0 : -ENAMETOOLONG;
 }

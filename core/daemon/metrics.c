@@ -49,7 +49,7 @@ size_t metrics_write(char *out, size_t size, const struct console_facts *facts, 
     if (facts->embedded) {
         gauge(&t, "tor_bootstrap_percent", "How far Tor is.", facts->bootstrap);
         gauge(&t, "tor_guard_connections", "Connections to guards that stand.", facts->guards);
-        gauge(&t, "tor_circuits", "Circuits of Tor's.", facts->circuits != NULL ? facts->circuits->count : 0);
+        gauge(&t, "tor_circuits", "Circuits of Tor's.", console_circuits_count(facts));
     }
     gauge(&t, "flows", "Flows in the table.", status->flows);
     gauge(&t, "flows_open", "Flows that have a stream.", counters->active);

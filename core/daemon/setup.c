@@ -85,21 +85,29 @@ static int find_users(struct work *w)
     return status;
 }
 
-/* "/run/tor/socks" is the socket "socks" in "/run/tor". */
-static int find_external_socket(struct work *w, struct channel_gateway_config *out)
+/* "/run/tor/socks" is the socket "socks" in "/run/tor", and all others are there too. */
+static int find_external_sockets(struct work *w, struct channel_gateway_config *out)
 {
+    const struct config *c = w->config;
     char error[CONFIG_ERROR_MAX];
-    const char *name = strrchr(w->config->socks, '/');
-    size_t n = (size_t)(name - w->config->socks);
-    memcpy(out->socket_directory, w->config->socks, n);
+    const char *names[CONFIG_TORS_MAX];
+    uint32_t count = 0;
+    size_t n = (size_t)(strrchr(c->socks[0], '/') - c->socks[0]);
+    memcpy(out->socket_directory, c->socks[0], n);
     out->socket_directory[n] = '\0';
-    snprintf(out->socket_name, sizeof(out->socket_name), "%s", name + 1);
-    int status = identity_reach_socket(&w->who.gateway, out->socket_directory, out->socket_name, error);
+    for (; count < CONFIG_TORS_MAX && c->socks[count][0] != '\0'; count++) {
+        names[count] = c->socks[count] + n + 1;
+        snprintf(count == 0 ? out->socket_name : out->other_name[count - 1], CONFIG_SOCKET_MAX, "%s", names[count]);
+    }
+    out->others = count - 1;
+    int status = identity_reach_sockets(&w->who.gateway, out->socket_directory, names, count, error);
     if (status != 0)
         snprintf(w->reason, SETUP_REASON_MAX, "%s", error);
-    else if (access(w->config->socks, F_OK) != 0)
-        log_event(LOG_LEVEL_WARN, "socks", LOG_S("path", w->config->socks), LOG_E("error", errno),
-                  LOG_S("note", "nobody listens there yet: connections are refused until somebody does"));
+    for (uint32_t i = 0; status == 0 && i < count; i++) {
+        if (access(c->socks[i], F_OK) != 0)
+            log_event(LOG_LEVEL_WARN, "socks", LOG_S("path", c->socks[i]), LOG_E("error", errno),
+                      LOG_S("note", "nobody listens there yet: connections are refused until somebody does"));
+    }
     return status;
 }
 
@@ -117,35 +125,63 @@ static int lock_directory(const char *path)
     return status;
 }
 
-static int make_directories(struct work *w, struct channel_tor_config *tor, struct channel_gateway_config *out)
+/* The first one has the names that there were before there could be several. */
+static int name_tor(struct work *w, uint32_t instance, struct channel_tor_config *tor)
 {
-    const struct config *c = w->config;
-    int n = snprintf(out->socket_directory, sizeof(out->socket_directory), "%s/socks", c->data);
-    int m = snprintf(tor->socks, sizeof(tor->socks), "%s/socks/" SOCKET_NAME, c->data);
-    if (n < 0 || m < 0 || (size_t)m >= sizeof(tor->socks))
+    const char *data = w->config->data;
+    char number[12] = "";
+    if (instance > 0)
+        snprintf(number, sizeof(number), "%u", instance);
+    int n = snprintf(tor->data, sizeof(tor->data), "%s/tor%s", data, number);
+    int m = snprintf(tor->socks, sizeof(tor->socks), "%s/socks/" SOCKET_NAME "%s", data, number);
+    if (n < 0 || (size_t)n >= sizeof(tor->data) || m < 0 || (size_t)m >= sizeof(tor->socks))
         return fail(w, -ENAMETOOLONG, "tor.data", NULL);
-    snprintf(out->socket_name, sizeof(out->socket_name), "%s", SOCKET_NAME);
-    if ((size_t)snprintf(tor->data, sizeof(tor->data), "%s/tor", c->data) >= sizeof(tor->data))
-        return fail(w, -ENAMETOOLONG, "tor.data", NULL);
+    tor->instance = instance;
+    return 0;
+}
 
+static int make_directory_of_data(struct work *w)
+{
+    const char *data = w->config->data;
     /* One that is there is left as it is: it may be anything. */
-    if (mkdir(c->data, 0755) != 0 && errno != EEXIST)
+    if (mkdir(data, 0755) != 0 && errno != EEXIST)
         return fail(w, -errno, "make the directory of tor.data",
                     errno == ENOENT ? "the directory above it must exist" : NULL);
-    int status = lock_directory(c->data);
+    int status = lock_directory(data);
+    return status == 0
+               ? 0
+               : fail(w, status, "lock tor.data",
+                      status == -EWOULDBLOCK ? "another cloister runs on it: give each a directory of its own"
+                                             : NULL);
+}
+
+/* All SOCKS sockets are in one directory: it is what the gateway process sees. */
+static int make_directories(struct work *w, struct channel_gateway_config *out)
+{
+    const struct config *c = w->config;
+    struct channel_tor_config tor;
+    int n = snprintf(out->socket_directory, sizeof(out->socket_directory), "%s/socks", c->data);
+    if (n < 0 || (size_t)n >= sizeof(out->socket_directory))
+        return fail(w, -ENAMETOOLONG, "tor.data", NULL);
+    int status = make_directory_of_data(w);
     if (status != 0)
-        return fail(w, status, "lock tor.data",
-                    status == -EWOULDBLOCK ? "another cloister runs on it: give each a directory of its own"
-                                           : NULL);
-    status = identity_own_directory(tor->data, w->who.tor.uid, w->who.tor.gid, 0700);
-    if (status != 0)
-        return fail(w, status, "make Tor's data directory (tor.data)", status == -ENOTEMPTY ? NOT_OURS : NULL);
+        return status;
     status = socks_directory_prepare(out->socket_directory, w->who.tor.uid, w->who.gateway.gid);
-    if (status == 0)
-        status = socks_path_clear(tor->socks);
+    for (uint32_t i = 0; status == 0 && i < c->instances; i++) {
+        status = name_tor(w, i, &tor);
+        if (status != 0)
+            return status;
+        snprintf(i == 0 ? out->socket_name : out->other_name[i - 1], CONFIG_SOCKET_MAX, "%s",
+                 tor.socks + strlen(out->socket_directory) + 1);
+        status = identity_own_directory(tor.data, w->who.tor.uid, w->who.tor.gid, 0700);
+        if (status != 0)
+            return fail(w, status, "make Tor's data directory (tor.data)", status == -ENOTEMPTY ? NOT_OURS : NULL);
+        status = socks_path_clear(tor.socks);
+    }
     if (status != 0)
         return fail(w, status, "make the directory of Tor's SOCKS socket (tor.data)",
                     status == -ENOTEMPTY ? NOT_OURS : NULL);
+    out->others = c->instances - 1;
     return 0;
 }
 
@@ -354,22 +390,36 @@ static int make_tap(struct work *w)
 }
 
 /* In a process namespace, so that no transport that it started outlives it. */
-static int start_tor(struct work *w, struct channel_tor_config *tor)
+static int start_tor(struct work *w, const struct channel_tor_config *tor)
 {
+    struct setup_tor *place = &w->setup->tor[w->setup->tors++];
     int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail(w, -errno, "make Tor's control connection", NULL);
+    place->control = ends[0];
+    int status = child_start(&place->child, "tor", true);
+    if (status == 0)
+        status = channel_send(place->child.channel, CHANNEL_TOR_CONFIG, tor, ends[1]);
+    close(ends[1]);
+    return status == 0 ? 0 : fail(w, status, "start the process tor", NULL);
+}
+
+/* Onion services are the first one's. */
+static int start_tors(struct work *w, struct channel_tor_config *tor)
+{
     tor->identity = w->who.tor;
     tor->log_level = w->config->level;
     tor->sandbox = w->config->sandbox;
     tor->best_effort = w->config->hardening == CONFIG_HARDENING_BEST_EFFORT;
     memcpy(tor->torrc, w->config->torrc, sizeof(tor->torrc));
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return fail(w, -errno, "make Tor's control connection", NULL);
-    w->setup->tor_control = ends[0];
-    int status = child_start(&w->setup->tor, "tor", true);
-    if (status == 0)
-        status = channel_send(w->setup->tor.channel, CHANNEL_TOR_CONFIG, tor, ends[1]);
-    close(ends[1]);
-    return status == 0 ? 0 : fail(w, status, "start the process tor", NULL);
+    int status = 0;
+    for (uint32_t i = 0; status == 0 && i < w->config->instances; i++) {
+        status = name_tor(w, i, tor);
+        if (status == 0)
+            status = start_tor(w, tor);
+        tor->onions = (struct config_onions){0};
+    }
+    return status;
 }
 
 /* Both have to be asked: leave from Tor alone could come with a torrc that somebody copied. */
@@ -436,7 +486,7 @@ static int start_gateway(struct work *w, struct channel_gateway_config *out)
     out->isolation_lifetime = c->isolation_lifetime;
     out->identity_rate = c->identity_rate;
     if (c->identity_rate == CONFIG_RATE_AUTO) /* another SOCKS server is not known to mind */
-        out->identity_rate = c->mode == CONFIG_MODE_EMBEDDED ? CONFIG_RATE_EMBEDDED : 0;
+        out->identity_rate = c->mode == CONFIG_MODE_EMBEDDED ? CONFIG_RATE_EMBEDDED * c->instances : 0;
     out->identity_burst = c->identity_burst;
     out->ports = c->ports;
     out->control_port = c->control_port;
@@ -595,14 +645,20 @@ static void end_children(struct setup *setup)
     setup->keeper.channel = -1;
     child_wait(&setup->keeper, 1000);
 
-    struct child *children[] = {&setup->gateway, &setup->tor, &setup->keeper};
-    for (size_t i = 0; i < sizeof(children) / sizeof(children[0]); i++) {
+    struct child *children[CONFIG_TORS_MAX + 2] = {&setup->gateway, &setup->keeper};
+    for (uint32_t i = 0; i < setup->tors; i++)
+        children[i + 2] = &setup->tor[i].child;
+    for (size_t i = 0; i < setup->tors + 2; i++) {
         child_kill(children[i], SIGKILL);
         child_wait(children[i], 1000);
         if (children[i]->channel >= 0)
             close(children[i]->channel);
     }
-    int *fds[] = {&setup->tor_control, &setup->control, &setup->metrics};
+    for (uint32_t i = 0; i < setup->tors; i++) {
+        if (setup->tor[i].control >= 0)
+            close(setup->tor[i].control);
+    }
+    int *fds[] = {&setup->control, &setup->metrics};
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         if (*fds[i] >= 0)
             close(*fds[i]);
@@ -611,12 +667,9 @@ static void end_children(struct setup *setup)
 
 int setup_run(struct setup *setup, const struct config *config, char reason[SETUP_REASON_MAX])
 {
-    *setup = (struct setup){.gateway = CHILD_NONE,
-                            .tor = CHILD_NONE,
-                            .keeper = CHILD_NONE,
-                            .tor_control = -1,
-                            .control = -1,
-                            .metrics = -1};
+    *setup = (struct setup){.gateway = CHILD_NONE, .keeper = CHILD_NONE, .control = -1, .metrics = -1};
+    for (uint32_t i = 0; i < CONFIG_TORS_MAX; i++)
+        setup->tor[i] = (struct setup_tor){.child = CHILD_NONE, .control = -1};
     struct work w = {
         .setup = setup, .config = config, .device = {.fd = -1}, .host = -1, .segment = -1, .reason = reason};
     struct channel_tor_config tor = {0};
@@ -627,7 +680,7 @@ int setup_run(struct setup *setup, const struct config *config, char reason[SETU
     note_public(config);
     int status = find_users(&w);
     if (status == 0)
-        status = embedded ? make_directories(&w, &tor, &gateway) : find_external_socket(&w, &gateway);
+        status = embedded ? make_directories(&w, &gateway) : find_external_sockets(&w, &gateway);
     if (status == 0)
         status = make_onions(&w, &tor, gateway.socket_directory);
     if (status == 0)
@@ -637,7 +690,7 @@ int setup_run(struct setup *setup, const struct config *config, char reason[SETU
     if (status == 0)
         status = make_tap(&w);
     if (status == 0 && embedded)
-        status = start_tor(&w, &tor);
+        status = start_tors(&w, &tor);
     if (status == 0)
         status = start_gateway(&w, &gateway);
     if (status == 0)

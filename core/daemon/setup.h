@@ -15,12 +15,18 @@
 /* The capabilities that the supervisor is left with: CAP_KILL. */
 #define SETUP_CAPABILITIES (1ull << 5)
 
+/* An embedded Tor. */
+struct setup_tor {
+    struct child child;
+    int control; /* the owning end of its control connection */
+};
+
 /* What set-up leaves behind. */
 struct setup {
     struct child gateway;
-    struct child tor;    /* not started with an external Tor */
+    struct setup_tor tor[CONFIG_TORS_MAX];
+    uint32_t tors;       /* of these; 0 with an external Tor */
     struct child keeper; /* only with interfaces to keep (workstation.attach) */
-    int tor_control;     /* the owning end of Tor's control connection, -1 with an external Tor */
     int control;         /* the control socket, listening; -1: none */
     int metrics;         /* the metrics listener, likewise */
     bool guarded;        /* is there a bridge of the host's to watch? */

@@ -44,6 +44,18 @@ enum state {
     STATE_OUT,
 };
 
+struct supervisor;
+
+/* An embedded Tor, watched. */
+struct watched_tor {
+    struct supervisor *supervisor;
+    struct setup_tor *tor;
+    uv_poll_t ended; /* its pidfd */
+    struct tor_monitor monitor;
+    bool bootstrapped;
+    uint32_t building; /* as on_load() heard it last */
+};
+
 struct supervisor {
     const struct config *config;
     struct setup setup;
@@ -57,13 +69,12 @@ struct supervisor {
     uv_signal_t signals[4];
     uv_timer_t deadline;     /* of the child that was asked to end */
     uv_poll_t gateway_ended; /* its pidfd */
-    uv_poll_t tor_ended;     /* its pidfd */
     uv_poll_t keeper_ended;  /* its pidfd */
     uv_poll_t bridge_news;
     uv_timer_t bridge_due;
     uv_poll_t gateway_channel;
-    struct tor_monitor monitor;
-    bool ready; /* connections pass */
+    struct watched_tor tor[CONFIG_TORS_MAX]; /* setup.tors of them */
+    bool ready;                              /* connections pass */
     struct console console;
 };
 
@@ -83,15 +94,30 @@ static void begin_to_end(struct supervisor *s, int exit_status, const char *reas
     go_on_ending(s);
 }
 
-static void on_deadline(uv_timer_t *timer)
+static void kill_late(struct supervisor *s, const struct child *child)
 {
-    struct supervisor *s = timer->data;
-    const struct child *child = s->state == STATE_END_GATEWAY ? &s->setup.gateway
-                                : s->state == STATE_END_TOR   ? &s->setup.tor
-                                                              : &s->setup.keeper;
+    if (child->pid == 0)
+        return;
     log_event(LOG_LEVEL_WARN, "kill", LOG_S("role", child->role), LOG_S("note", "did not end when asked to"));
     s->exit_status = 1;
     child_kill(child, SIGKILL);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct supervisor *s = timer->data;
+    if (s->state != STATE_END_TOR)
+        kill_late(s, s->state == STATE_END_GATEWAY ? &s->setup.gateway : &s->setup.keeper);
+    for (uint32_t i = 0; s->state == STATE_END_TOR && i < s->setup.tors; i++)
+        kill_late(s, &s->setup.tor[i].child);
+}
+
+static bool tors_have_ended(const struct supervisor *s)
+{
+    bool ended = true;
+    for (uint32_t i = 0; i < s->setup.tors; i++)
+        ended = ended && s->setup.tor[i].child.pid == 0;
+    return ended;
 }
 
 /* Take the next steps on the way out, as far as children have ended. */
@@ -100,10 +126,12 @@ static void go_on_ending(struct supervisor *s)
     if (s->state == STATE_END_GATEWAY && s->setup.gateway.pid == 0) {
         s->state = STATE_END_TOR;
         uv_timer_stop(&s->deadline);
-        if (s->setup.tor.pid > 0)
-            tor_monitor_halt(&s->monitor);
+        for (uint32_t i = 0; i < s->setup.tors; i++) {
+            if (s->setup.tor[i].child.pid > 0)
+                tor_monitor_halt(&s->tor[i].monitor);
+        }
     }
-    if (s->state == STATE_END_TOR && s->setup.tor.pid == 0) {
+    if (s->state == STATE_END_TOR && tors_have_ended(s)) {
         s->state = STATE_END_KEEPER;
         uv_timer_stop(&s->deadline);
         /* It must not be killed, or what it keeps is lost; and that we are gone means the same to it. */
@@ -147,10 +175,10 @@ static void on_gateway_ended(uv_poll_t *poll, int status, int events)
 
 static void on_tor_ended(uv_poll_t *poll, int status, int events)
 {
-    struct supervisor *s = poll->data;
+    struct watched_tor *tor = poll->data;
     (void)status;
     (void)events;
-    child_has_ended(s, &s->setup.tor, poll, s->state == STATE_END_TOR);
+    child_has_ended(tor->supervisor, &tor->tor->child, poll, tor->supervisor->state == STATE_END_TOR);
 }
 
 static void on_keeper_ended(uv_poll_t *poll, int status, int events)
@@ -226,20 +254,29 @@ static void report_ready(struct supervisor *s)
     trim_process();
 }
 
+/* Any identity may be any Tor's: all have to be up. */
 static void on_bootstrapped(void *ctx)
 {
-    report_ready(ctx);
+    struct watched_tor *tor = ctx;
+    struct supervisor *s = tor->supervisor;
+    bool all = true;
+    tor->bootstrapped = true;
+    for (uint32_t i = 0; i < s->setup.tors; i++)
+        all = all && s->tor[i].bootstrapped;
+    if (all)
+        report_ready(s);
 }
 
 static void on_monitor_broken(void *ctx, const char *why, int error)
 {
-    struct supervisor *s = ctx;
+    struct watched_tor *tor = ctx;
+    struct supervisor *s = tor->supervisor;
     char reason[256];
     if (s->state != STATE_RUNNING)
         return;
     /* Most likely Tor has just ended: how it did says more. */
-    if (child_wait(&s->setup.tor, 200)) {
-        child_has_ended(s, &s->setup.tor, &s->tor_ended, false);
+    if (child_wait(&tor->tor->child, 200)) {
+        child_has_ended(s, &tor->tor->child, &tor->ended, false);
         return;
     }
     snprintf(reason, sizeof(reason), "%s%s%s", why, error != 0 ? ": " : "", error != 0 ? strerror(-error) : "");
@@ -285,7 +322,7 @@ static int start_guarding(struct supervisor *s)
 /* Lost if the gateway does not read: an end is then believed to be one. */
 static void on_streams_ended(void *ctx, const uint64_t *keys, const bool *clean, unsigned count)
 {
-    struct supervisor *s = ctx;
+    struct supervisor *s = ((struct watched_tor *)ctx)->supervisor;
     struct channel_streams_ended ended = {.count = count};
     _Static_assert(TOR_MONITOR_ENDED_MAX <= CHANNEL_ENDED_MAX, "one message takes them all");
     memcpy(ended.key, keys, count * sizeof(*keys));
@@ -294,11 +331,15 @@ static void on_streams_ended(void *ctx, const uint64_t *keys, const bool *clean,
         channel_send(s->setup.gateway.channel, CHANNEL_STREAMS_ENDED, &ended, -1);
 }
 
-/* Lost if the gateway does not read; the next one says the same or better. */
+/* Lost if the gateway does not read; the next one says the same or better. Of several Tors it is the busiest that counts. */
 static void on_load(void *ctx, uint32_t building, bool refused)
 {
-    struct supervisor *s = ctx;
-    const struct channel_tor_load load = {.building = building, .refused = refused};
+    struct watched_tor *tor = ctx;
+    struct supervisor *s = tor->supervisor;
+    struct channel_tor_load load = {.refused = refused};
+    tor->building = building;
+    for (uint32_t i = 0; i < s->setup.tors; i++)
+        load.building = s->tor[i].building > load.building ? s->tor[i].building : load.building;
     if (refused)
         log_event(LOG_LEVEL_INFO, "circuits-refused", LOG_U("building", building));
     if (s->state == STATE_RUNNING)
@@ -323,14 +364,23 @@ static void tell_facts(void *ctx, struct console_facts *out)
         .embedded = embedded,
         .ready = s->ready,
         .uptime_s = (uv_now(&s->loop) - s->started) / 1000,
-        .bootstrap = tor_monitor_progress(&s->monitor),
-        .summary = s->monitor.summary,
-        .guards = s->monitor.guards,
         .flows_max = c->flows,
         .workstations_max = c->workstations,
         .identities = c->identities,
-        .circuits = embedded ? &s->monitor.circuits : NULL,
+        .bootstrap = s->setup.tors > 0 ? 100 : 0,
+        .summary = "",
+        .tors = s->setup.tors,
     };
+    /* The slowest one's. */
+    for (uint32_t i = 0; i < s->setup.tors; i++) {
+        const struct tor_monitor *monitor = &s->tor[i].monitor;
+        if (i == 0 || tor_monitor_progress(monitor) < out->bootstrap) {
+            out->bootstrap = tor_monitor_progress(monitor);
+            out->summary = monitor->summary;
+        }
+        out->guards += monitor->guards;
+        out->circuits[i] = &monitor->circuits;
+    }
 }
 
 static int start_watching(struct supervisor *s)
@@ -356,10 +406,15 @@ static int start_watching(struct supervisor *s)
         status = watch(s, &s->keeper_ended, s->setup.keeper.pidfd, on_keeper_ended);
     if (status == 0 && s->setup.guarded)
         status = start_guarding(s);
-    if (status == 0 && s->setup.tor.pid > 0)
-        status = watch(s, &s->tor_ended, s->setup.tor.pidfd, on_tor_ended);
-    if (status == 0 && s->setup.tor.pid > 0)
-        status = tor_monitor_start(&s->monitor, &s->loop, s->setup.tor_control, &ops, s);
+    for (uint32_t i = 0; status == 0 && i < s->setup.tors; i++) {
+        struct watched_tor *tor = &s->tor[i];
+        tor->supervisor = s;
+        tor->tor = &s->setup.tor[i];
+        status = watch(s, &tor->ended, tor->tor->child.pidfd, on_tor_ended);
+        tor->ended.data = tor;
+        if (status == 0)
+            status = tor_monitor_start(&tor->monitor, &s->loop, tor->tor->control, &ops, tor);
+    }
     const struct console_ops console = {.ask = ask_gateway, .facts = tell_facts, .ctx = s};
     if (status == 0)
         status = console_start(&s->console, &s->loop, s->setup.control, s->setup.metrics, &console);
@@ -424,7 +479,8 @@ int supervisor_run(const struct config *config)
     hold_signals(false);
     if (status != 0) {
         child_kill(&s.setup.gateway, SIGKILL);
-        child_kill(&s.setup.tor, SIGKILL); /* and the keeper sees us go */
+        for (uint32_t i = 0; i < s.setup.tors; i++)
+            child_kill(&s.setup.tor[i].child, SIGKILL); /* and the keeper sees us go */
         return report_exit(uv_strerror(status), 1);
     }
     if (config->mode == CONFIG_MODE_EXTERNAL)

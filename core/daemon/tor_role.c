@@ -143,6 +143,7 @@ int tor_role_run(int channel)
         .control_fd = message.fd,
         .group = true,
         .sandbox = config.sandbox && !transports && config.onions.count == 0,
+        .further = config.instance > 0,
         .more = onions.option,
         .more_count = onions.count,
         .disabled = true,

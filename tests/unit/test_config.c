@@ -109,6 +109,7 @@ static const struct {
     {"workstation", "attach", {"eth1", "vm-tap.0"}, {"", "a/b", "0123456789abcdef", "-x", "cloister0", "segment"}},
     {"workstation", "isolate_clients", {"no"}, {"1", "yes"}},
     {"tor", "mode", {"embedded"}, {"internal", "Embedded", "both"}},
+    {"tor", "instances", {"1", "8"}, {"0", "9", "two"}},
     {"tor",
      "socks",
      {"unix:/run/tor/socks"},
@@ -612,6 +613,27 @@ static void the_bridge_is_not_the_device(void **state)
     expect_refused("[workstation]\nbridge = cloister0\n", 2, "workstation.bridge: ");
 }
 
+static void several_tors_listen_in_one_directory(void **state)
+{
+    (void)state;
+    assert_int_equal(load("[tor]\ninstances = 2\n"), 0);
+    assert_int_equal(config.instances, 2);
+    assert_int_equal(load("[tor]\nmode = external\nsocks = unix:/run/tor/a\nsocks = unix:/run/tor/b\n"), 0);
+    assert_string_equal(config.socks[0], "/run/tor/a");
+    assert_string_equal(config.socks[1], "/run/tor/b");
+    assert_string_equal(config.socks[2], "");
+#define EXTERNAL "[tor]\nmode = external\nsocks = unix:/run/tor/a\n"
+    expect_refused(EXTERNAL "socks = unix:/run/tor/a\n", 4, "tor.socks: ");
+    expect_refused(EXTERNAL "socks = unix:/run/other/a\n", 4, "tor.socks: ");
+    expect_refused(EXTERNAL "socks = unix:/run/tor/deeper/a\n", 4, "tor.socks: ");
+    expect_refused(EXTERNAL "socks = unix:/run/a\n", 4, "tor.socks: ");
+    expect_refused(EXTERNAL "instances = 2\n", 4, "tor.instances: ");
+    expect_refused(EXTERNAL "socks = unix:/run/tor/1\nsocks = unix:/run/tor/2\nsocks = unix:/run/tor/3\n"
+                            "socks = unix:/run/tor/4\nsocks = unix:/run/tor/5\nsocks = unix:/run/tor/6\n"
+                            "socks = unix:/run/tor/7\nsocks = unix:/run/tor/8\n",
+                   11, "tor.socks: ");
+}
+
 static void a_torrc_that_is_not_there_is_refused(void **state)
 {
     (void)state;
@@ -714,6 +736,7 @@ int main(void)
         cmocka_unit_test(the_bridge_is_not_the_device),
         cmocka_unit_test(a_port_of_ones_own_has_a_section),
         cmocka_unit_test(there_are_so_many_ports_and_no_more),
+        cmocka_unit_test(several_tors_listen_in_one_directory),
         cmocka_unit_test(a_torrc_that_is_not_there_is_refused),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

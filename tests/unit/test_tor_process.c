@@ -145,6 +145,19 @@ static void further_options_add_to_those_of_the_torrc_in_their_order(void **stat
     assert_string_equal(arguments.argv[at + 3], "80 unix:\"/s\"");
 }
 
+static void what_only_one_can_have_is_the_first_ones(void **state)
+{
+    (void)state;
+    assert_int_equal(tor_process_arguments(&config, &arguments), 0);
+    assert_false(has("--/ControlPort"));
+    assert_false(has("--/HiddenServiceDir"));
+    config.further = true;
+    assert_int_equal(tor_process_arguments(&config, &arguments), 0);
+    assert_true(has("--/ControlPort"));
+    assert_true(has("--/ControlSocket"));
+    assert_true(has("--/HiddenServiceDir"));
+}
+
 static void a_path_that_does_not_fit_is_refused(void **state)
 {
     (void)state;
@@ -168,6 +181,7 @@ int main(void)
         cmocka_unit_test_setup(what_is_optional_can_be_left_out_or_given, defaults),
         cmocka_unit_test_setup(a_path_that_could_break_out_of_its_place_is_refused, defaults),
         cmocka_unit_test_setup(further_options_add_to_those_of_the_torrc_in_their_order, defaults),
+        cmocka_unit_test_setup(what_only_one_can_have_is_the_first_ones, defaults),
         cmocka_unit_test_setup(a_path_that_does_not_fit_is_refused, defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

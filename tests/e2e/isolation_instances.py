@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two embedded Tors: identities are spread over them, each always to the same one, and when one dies all end."""
+
+import os
+import signal
+import threading
+import time
+
+from scenario import check, plan, proc, scenario
+from lab.gateway import Gateway
+
+FLOWS = 24
+PARALLEL, SIZE = 4, 20_000_000
+
+
+def tor_pids(run):
+    """The Tor processes: children in the host's network namespace."""
+    here = os.readlink(f"/proc/{run.gateway.process.pid}/ns/net")
+    return [pid for pid in proc.children(run.gateway.process.pid) if os.readlink(f"/proc/{pid}/ns/net") == here]
+
+
+def established(pid):
+    """Connections of a Tor on its SOCKS socket, by what it has open."""
+    count = 0
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            count += os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+        except OSError:
+            pass
+    return count
+
+
+def cpu_seconds(pids):
+    ticks = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def throughput(run, pids):
+    """Mbit/s of a few downloads at once, and the seconds each Tor worked for them."""
+    before = [cpu_seconds([pid]) for pid in pids]
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(
+        len(run.curl(f"http://{plan.WEB}/bytes/{SIZE}", timeout=120, text=False).stdout))) for _ in range(PARALLEL)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.monotonic() - began
+    check(got == [SIZE] * PARALLEL, f"bytes of the downloads: {got}")
+    worked = ", ".join(f"{cpu_seconds([pid]) - b:.2f}" for pid, b in zip(pids, before))
+    print(f"instances = {len(pids)}: {PARALLEL} x 20 MB at {PARALLEL * SIZE * 8 / seconds / 1e6:.0f} Mbit/s, "
+          f"processor seconds of each Tor: {worked}", flush=True)
+
+
+def with_tors(run, count):
+    settings = {"tor": {"instances": count}, "isolation": {"rate": "none"}}
+    run.gateway = Gateway(run.lab, run.binary, settings, name=f"tors{count}")
+    return run.gateway
+
+
+@scenario(started=False)
+def identities_are_spread_over_two_tors(run):
+    with with_tors(run, 1):
+        pids = tor_pids(run)
+        check(len(pids) == 1, f"Tor processes: {pids}")
+        throughput(run, pids)
+    with with_tors(run, 2):
+        pids = tor_pids(run)
+        check(len(pids) == 2, f"Tor processes: {pids}")
+        idle = [established(pid) for pid in pids]
+        held = [run.connect(plan.WEB, plan.ECHO) for _ in range(FLOWS)]
+        for sock in held:
+            sock.sendall(b"x")
+            check(sock.recv(1) == b"x", "an echo")
+        streams = [established(pid) - before for pid, before in zip(pids, idle)]
+        # Each flow is an identity of its own, and one side is a coin for it: fewer than two is one in 300,000.
+        check(min(streams) >= 2, f"streams of each: {streams}")
+        for sock in held:
+            sock.close()
+        throughput(run, pids)
+        with run.watch():  # the torrc's control socket is the first one's, and not taken away by the second
+            pass
+        os.kill(pids[1], signal.SIGKILL)
+        status, seconds = run.gateway.wait_end(5)
+        check(status == 1 and seconds < 3, f"after the death of one: {status} after {seconds:.1f} s")
