@@ -245,7 +245,9 @@ bool port_service_asked(struct port_service *service, uint32_t stream, uint8_t c
 {
     struct port_stream *s = stream_at(service, stream);
     service->now = now;
-    front_answer(&s->front, code, &s->bound);
+    /* Of a connection there is no address to tell: Tor says "::" on a pathname socket, where over IPv4 it says "0.0.0.0", and
+     * clients (torsocks) count on its length. */
+    front_answer(&s->front, code, s->front.request.command == SOCKS_CONNECT ? NULL : &s->bound);
     if (code == SOCKS_SUCCEEDED && s->front.request.command == SOCKS_CONNECT) {
         go_to(service, stream, PHASE_JOINING);
         return true;
