@@ -253,8 +253,10 @@ static enum drop bind_at(struct hosts *hosts, const struct ipaddr *addr, const u
         host = find(hosts, addr);
 
     if (host != NULL && !owns(host, mac)) {
-        if (!is_idle(hosts, host, now) || !(list || may_join(hosts, addr, mac)))
+        if (!is_idle(hosts, host, now))
             return DROP_IP_SOURCE;
+        if (!list && !may_join(hosts, addr, mac))
+            return DROP_IP_UNLISTED;
         if (!make_room_for_mac(hosts, mac, now))
             return DROP_HOST_TABLE;
         let_go(hosts, host);
@@ -262,7 +264,7 @@ static enum drop bind_at(struct hosts *hosts, const struct ipaddr *addr, const u
     }
     if (host == NULL) {
         if (!list && !may_join(hosts, addr, mac))
-            return DROP_IP_SOURCE;
+            return DROP_IP_UNLISTED;
         if (!make_room_for_mac(hosts, mac, now) || !make_room(hosts, now))
             return DROP_HOST_TABLE;
         host = bind_new(hosts, addr, mac);
@@ -334,4 +336,11 @@ const struct host *hosts_at(const struct hosts *hosts, uint32_t number)
     if (number >= hosts->max_hosts || hosts->host[number].serial == 0)
         return NULL;
     return &hosts->host[number];
+}
+
+const struct station *hosts_station_at(const struct hosts *hosts, uint32_t number)
+{
+    if (number >= hosts->max_hosts || hosts->station[number].first == 0)
+        return NULL;
+    return &hosts->station[number];
 }

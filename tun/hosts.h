@@ -43,7 +43,7 @@ struct hosts_ops {
 /* One binding. */
 struct host {
     struct ipaddr addr;
-    uint64_t seen;      /* when it last sent a frame, microseconds */
+    uint64_t seen;      /* when it last sent a frame, microseconds; 0 = never: it was held from the start */
     uint64_t held;      /* until then it is not idle, however long it is silent: it has a lease. Microseconds */
     uint64_t serial;    /* never used again for another binding; 0 = this number is free */
     uint32_t next_addr; /* next of the same hash of addr, + 1; 0 at the end */
@@ -91,7 +91,7 @@ int hosts_init(struct hosts *hosts, const struct hosts_config *config, const str
 void hosts_fini(struct hosts *hosts);
 
 /* A frame came from `mac` with source address `addr`, at `now` microseconds: find or make the binding. DROP_NONE
- * and its number (0 to max_hosts - 1) in *number; DROP_IP_SOURCE if the address belongs to another MAC, or is not listed;
+ * and its number (0 to max_hosts - 1) in *number; DROP_IP_SOURCE if the address belongs to another MAC; DROP_IP_UNLISTED if it is not listed;
  * DROP_HOST_TABLE if there is no room for one more. Whether the address is one that a workstation may have is for
  * the caller to check before. */
 enum drop hosts_bind(struct hosts *hosts, const struct ipaddr *addr, const uint8_t mac[FRAME_MAC_LEN], uint64_t now,
@@ -121,5 +121,8 @@ uint32_t hosts_find(const struct hosts *hosts, const struct ipaddr *addr);
 
 /* The binding with this number, or NULL if there is none. Good until the next hosts_bind(). */
 const struct host *hosts_at(const struct hosts *hosts, uint32_t number);
+
+/* The station with this number, or NULL if there is none; its bindings are hosts_at(first - 1) and on by next_mac. As good. */
+const struct station *hosts_station_at(const struct hosts *hosts, uint32_t number);
 
 #endif

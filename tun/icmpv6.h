@@ -25,6 +25,7 @@ enum icmpv6_type {
 enum icmpv6_unreachable_code {
     ICMPV6_CODE_NO_ROUTE = 0,
     ICMPV6_CODE_PROHIBITED = 1,
+    ICMPV6_CODE_SCOPE = 2,
     ICMPV6_CODE_ADDRESS = 3,
     ICMPV6_CODE_PORT = 4,
 };

@@ -221,6 +221,7 @@ int output_refusal(struct tun *tun, uint32_t number, const struct packet *packet
         [OUTPUT_REFUSAL_PORT] = ICMPV6_CODE_PORT,
         [OUTPUT_REFUSAL_PROTOCOL] = 1, /* of a parameter problem: unrecognized next header */
         [OUTPUT_REFUSAL_PROHIBITED] = ICMPV6_CODE_PROHIBITED,
+        [OUTPUT_REFUSAL_SCOPE] = ICMPV6_CODE_SCOPE,
     };
     const struct host *host = host_for(tun, number, &packet->src);
     if (host == NULL)

@@ -30,6 +30,7 @@ enum output_refusal {
     OUTPUT_REFUSAL_PORT,       /* nobody answers at that port */
     OUTPUT_REFUSAL_PROTOCOL,   /* nor with that protocol */
     OUTPUT_REFUSAL_PROHIBITED, /* it is not let through */
+    OUTPUT_REFUSAL_SCOPE,      /* its source is of the link and its destination is not; IPv6 only */
 };
 
 /* Tell the workstation `host` that its packet was refused, quoting as much of it as fits (RFC 1812 4.3.2.3, 4443 2.4 c).

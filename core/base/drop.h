@@ -26,6 +26,7 @@
     X(IP_OPTIONS,        "ip-options",        "an IP option or extension header that is refused")              \
     X(IP_FRAGMENT,       "ip-fragment",       "an IP fragment")                                                \
     X(IP_SOURCE,         "ip-source",         "a source address outside the workstation network, or spoofed")  \
+    X(IP_UNLISTED,       "ip-unlisted",       "a workstation that is not listed (workstation.stations = listed)")\
     X(IP_DESTINATION,    "ip-destination",    "a broadcast, multicast, loopback or unspecified destination")   \
     X(IP_PROTOCOL,       "ip-protocol",       "an IP protocol other than TCP, UDP and ICMP")                   \
     X(ICMP,              "icmp",              "an ICMP message that is not an echo request to the gateway")    \

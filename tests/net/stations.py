@@ -5,6 +5,7 @@
     stations.py CLOISTER [TEST ...]     exit status 77: cannot run here (no root, no namespaces)
 """
 
+import json
 import os
 import pathlib
 import select
@@ -86,11 +87,31 @@ class Stations(unittest.TestCase):
                    f"station = {OWNER} {WORKSTATION}\nstation = {OWNER} {SIX}\n")
         self.become(OWNER)
         self.assertEqual(self.reached(), [True, False, True, False])
-        self.assertGreater(self.gateway.counters()["drop_ip_source"], 0)
+        self.assertGreater(self.gateway.counters()["drop_ip_unlisted"], 0)
         self.become(STRANGER)
         self.assertEqual(self.reached(), [False] * 4)
         self.become(OWNER)
         self.assertEqual(self.reached(), [True, False, True, False])
+
+    def test_a_workstation_is_shown_once_with_all_its_addresses(self):
+        control = self.directory / "control"
+        self.start(f"[process]\ncontrol = {control}\n[workstation]\naddress6 = fd19:c33d:88bc::10/64\n"
+                   f"station = {OWNER} {WORKSTATION}\nstation = {STRANGER} 10.152.152.99\n")
+        self.become(OWNER)
+        self.assertEqual(self.reached()[:2], [True, True])
+        self.gateway.inside(reaches, SIX)
+        text = run(smoke.CLOISTER, "show", "workstations", "--json", "--control", str(control))
+        shown = {w["mac"]: w for w in map(json.loads, text.splitlines()) if w["kind"] == "workstation"}
+        self.assertEqual(set(shown), {OWNER, STRANGER})
+        self.assertLessEqual({WORKSTATION, SECOND, SIX}, set(shown[OWNER]["addresses"]))
+        self.assertLess(shown[OWNER]["idle_ms"], 60000)
+        self.assertEqual((shown[STRANGER]["addresses"], shown[STRANGER]["idle_ms"]), (["10.152.152.99"], None))
+        table = run(smoke.CLOISTER, "show", "workstations", "--control", str(control)).splitlines()
+        self.assertEqual(len(table), 3)
+        column = table[0].index("MORE ADDRESSES")
+        more = {line.split()[1]: set(line[column:].split()) for line in table[1:]}
+        self.assertEqual(more[STRANGER], set())
+        self.assertIn(SIX, more[OWNER])
 
     def test_a_listed_address_waits_for_its_owner(self):
         self.start("allow_private = yes\n[workstation]\naddress6 = fd19:c33d:88bc::10/64\n"

@@ -392,15 +392,16 @@ static void where_there_is_a_list_nobody_else_is_served(void **state)
     uint32_t number;
     list(scene, 1);
     assert_int_equal(speak(scene, 1, 1, 1, &number), DROP_NONE);
-    assert_int_equal(speak(scene, 2, 1, 1, &number), DROP_IP_SOURCE); /* the right one, with an address too many */
-    assert_int_equal(speak(scene, 2, 2, 1, &number), DROP_IP_SOURCE);
+    assert_int_equal(speak(scene, 2, 1, 1, &number),
+                     DROP_IP_UNLISTED); /* the right one, with an address too many */
+    assert_int_equal(speak(scene, 2, 2, 1, &number), DROP_IP_UNLISTED);
     assert_false(hosts_is_free(&scene->hosts, &free_addr, other_mac, 1)); /* so it is not leased either */
-    assert_int_equal(hosts_hold(&scene->hosts, &free_addr, other_mac, 1, 1000), DROP_IP_SOURCE);
+    assert_int_equal(hosts_hold(&scene->hosts, &free_addr, other_mac, 1, 1000), DROP_IP_UNLISTED);
 
     /* The link's own addresses: for neighbour discovery, of who is listed. */
-    assert_int_equal(hosts_bind(&scene->hosts, &link_local, other_mac, 1, &number), DROP_IP_SOURCE);
+    assert_int_equal(hosts_bind(&scene->hosts, &link_local, other_mac, 1, &number), DROP_IP_UNLISTED);
     assert_int_equal(hosts_bind(&scene->hosts, &link_local, listed_mac, 1, &number), DROP_NONE);
-    assert_int_equal(hosts_bind(&scene->hosts, &link_local, other_mac, 10 * IDLE, &number), DROP_IP_SOURCE);
+    assert_int_equal(hosts_bind(&scene->hosts, &link_local, other_mac, 10 * IDLE, &number), DROP_IP_UNLISTED);
     assert_int_equal(scene->hosts.used, 2);
     assert_int_equal(scene->gone_count, 0);
 }

@@ -114,6 +114,48 @@ static void padding_is_not_quoted(void **state)
     rig_expect_sent(rig, 0, &expected);
 }
 
+static void a_connection_from_an_address_of_the_link_is_told_that_it_ends_there(void **state)
+{
+    struct rig *rig = *state;
+    struct wire wire, payload;
+    struct spec spec = rig_spec6(6);
+    const struct ipaddr neighbour = rig_addr("fe80::11");
+    spec.src = "fe80::11";
+    rig_tcp(&payload, &spec, 1);
+    rig_frame(&wire, &spec, &payload);
+    expect_refused(rig, &wire, DROP_IP_SOURCE, true);
+    const uint8_t *ip = rig->sent[0].b + 24;
+    assert_memory_equal(ip + 24, neighbour.b, 16);
+    assert_int_equal(ip[40], 1); /* unreachable: */
+    assert_int_equal(ip[41], 2); /* beyond scope of source address */
+    assert_memory_equal(ip + 48, wire.b + 24, wire.n - 24);
+    assert_int_equal(rig->tun.counters.rejects, 1);
+    assert_int_equal(rig->tcp_count, 0);
+
+    /* Not to somebody else's, the gateway's own, or about what has no destination; nor for ever. */
+    static const struct {
+        const char *src, *dst;
+    } silent[] = {{"fd19:c33d:88bc:1::11", RIG_FAR6},
+                  {"fe80::10", RIG_FAR6},
+                  {"fe80::11", "fe80::12"},
+                  {"fe80::11", "ff0e::1"}};
+    for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+        struct spec other = rig_spec6(6);
+        other.src = silent[i].src;
+        other.dst = silent[i].dst;
+        rig_frame(&wire, &other, &payload);
+        expect_refused(rig, &wire, DROP_IP_SOURCE, false);
+    }
+    unsigned told = 0;
+    rig_frame(&wire, &spec, &payload);
+    for (unsigned i = 0; i < 200; i++) {
+        rig->sent_count = 0;
+        rig_feed(rig, &wire);
+        told += rig->sent_count;
+    }
+    assert_int_equal(told, 99);
+}
+
 static void an_unknown_protocol_is_told_so(void **state)
 {
     struct rig *rig = *state;
@@ -293,6 +335,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_datagram_is_told_that_its_port_is_unreachable, start, stop),
         cmocka_unit_test_setup_teardown(a_long_datagram_is_quoted_as_far_as_every_path_carries_it, start, stop),
         cmocka_unit_test_setup_teardown(padding_is_not_quoted, start, stop),
+        cmocka_unit_test_setup_teardown(a_connection_from_an_address_of_the_link_is_told_that_it_ends_there, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(an_unknown_protocol_is_told_so, start, stop),
         cmocka_unit_test_setup_teardown(an_echo_request_to_somebody_else_is_told_that_it_may_not, start, stop),
         cmocka_unit_test_setup_teardown(errors_and_replies_are_never_answered, start, stop),
