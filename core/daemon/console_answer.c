@@ -199,13 +199,19 @@ void console_answer_workstation(struct json *json, const struct view_workstation
     const uint8_t *m = workstation->mac;
     snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
     begin(json, "workstation");
-    json_text(json, "address", address_text(&workstation->addr, address));
     json_text(json, "mac", mac);
+    json_open(json, "addresses", '[');
+    for (unsigned i = 0; i < workstation->addresses && i < VIEW_ADDRESSES_MAX; i++)
+        json_text(json, NULL, address_text(&workstation->addr[i], address));
+    json_close(json, ']');
     json_number(json, "flows", workstation->flows);
     json_number(json, "connecting", workstation->connecting);
     json_number(json, "up", workstation->up_bytes);
     json_number(json, "down", workstation->down_bytes);
-    json_number(json, "idle_ms", workstation->idle_ms);
+    if (workstation->idle_ms == VIEW_NEVER)
+        json_null(json, "idle_ms");
+    else
+        json_number(json, "idle_ms", workstation->idle_ms);
     end(json);
 }
 

@@ -32,6 +32,7 @@ static void look_at_all(const struct gateway *g, uint64_t now, struct view *out)
     out->count = 1;
 }
 
+_Static_assert(VIEW_ADDRESSES_MAX >= CONFIG_ADDRESSES_OF_MAC, "all addresses of a workstation fit a view");
 _Static_assert(VIEW_NAME_MAX >= DNS_TEXT_SIZE, "a name fits a view");
 
 /* Where to: the name behind a virtual address, or the address. */
@@ -85,23 +86,41 @@ static void look_at_flows(const struct gateway *g, uint32_t cursor, uint64_t now
     out->next = i < highest ? i : 0;
 }
 
+/* The last that came is the first of a station's list; IPv4 goes before IPv6. */
+static void look_at_addresses(const struct gateway *g, const struct station *station, uint64_t now,
+                              struct view_workstation *out)
+{
+    uint64_t seen = 0;
+    for (unsigned v4 = 2; v4-- > 0;) {
+        const struct host *host;
+        for (uint32_t i = station->first; i != 0; i = host->next_mac) {
+            host = hosts_at(&g->tun.hosts, i - 1);
+            if (ipaddr_is_v4(&host->addr) != (v4 == 1) || out->addresses == VIEW_ADDRESSES_MAX)
+                continue;
+            out->addr[out->addresses++] = host->addr;
+            seen = host->seen > seen ? host->seen : seen;
+        }
+    }
+    out->idle_ms = seen == 0 ? VIEW_NEVER : now > seen ? (now - seen) / 1000 : 0;
+}
+
+/* What a workstation uses is counted under its station's number (tcp_engine_charge()). */
 static void look_at_workstations(const struct gateway *g, uint32_t cursor, uint64_t now, struct view *out)
 {
     uint32_t most = g->config->workstations;
     uint32_t i = cursor;
     for (uint32_t looks = 0; i < most && looks < VIEW_LOOKS && out->count < VIEW_WORKSTATIONS_MAX; looks++, i++) {
-        const struct host *host = hosts_at(&g->tun.hosts, i);
+        const struct station *station = hosts_station_at(&g->tun.hosts, i);
         struct tcp_host_info info;
-        if (host == NULL || !tcp_host_look(g->engine, i, &info))
+        if (station == NULL || !tcp_host_look(g->engine, i, &info))
             continue;
         struct view_workstation *w = &out->workstations[out->count++];
-        w->addr = host->addr;
-        memcpy(w->mac, host->mac, sizeof(w->mac));
+        memcpy(w->mac, station->mac, sizeof(w->mac));
         w->flows = info.flows;
         w->connecting = info.connecting;
         w->up_bytes = info.up_bytes;
         w->down_bytes = info.down_bytes;
-        w->idle_ms = now > host->seen ? (now - host->seen) / 1000 : 0;
+        look_at_addresses(g, station, now, w);
     }
     out->next = i < most ? i : 0;
 }

@@ -2,6 +2,7 @@
 #include "daemon/show.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/console_client.h"
@@ -13,6 +14,8 @@ static const char *const known[] = {"status", "flows", "circuits", "workstations
 struct printer {
     bool json;
     bool headed; /* the heading is there */
+    FILE *lines; /* of a table, as they came: how wide it is shows at the end */
+    struct show_widths widths;
 };
 
 bool show_knows(const char *what)
@@ -28,17 +31,32 @@ static void print_line(void *ctx, const char *text, size_t len, const struct jso
 {
     struct printer *p = ctx;
     struct json_value member = json_member(line, "kind");
-    char kind[32], row[SHOW_LINE_MAX];
+    char kind[32];
     json_string(&member, kind, sizeof(kind));
     if (p->json) {
         printf("%.*s\n", (int)len, text);
     } else if (strcmp(kind, "status") == 0) {
         show_status(stdout, line);
-    } else if (show_heading(kind) != NULL) {
+    } else if (show_is_table(kind)) {
+        show_measure(kind, line, &p->widths);
+        fprintf(p->lines, "%.*s\n", (int)len, text);
+    }
+}
+
+static void print_table(struct printer *p, char *lines)
+{
+    char kind[32], row[SHOW_LINE_MAX];
+    for (char *rest = lines, *one; (one = strsep(&rest, "\n")) != NULL && rest != NULL;) {
+        struct json_value line;
+        if (!json_parse(one, strlen(one), &line))
+            continue;
+        struct json_value member = json_member(&line, "kind");
+        json_string(&member, kind, sizeof(kind));
+        show_head(kind, &p->widths, row);
         if (!p->headed)
-            puts(show_heading(kind));
+            puts(row);
         p->headed = true;
-        show_row(kind, line, row);
+        show_row(kind, &line, &p->widths, row);
         puts(row);
     }
 }
@@ -68,10 +86,21 @@ static int ask(const char *control, const char *request,
 
 int show_run(const char *control, const char *what, bool json)
 {
-    struct printer printer = {.json = json};
+    char *lines = NULL;
+    size_t size = 0;
+    struct printer printer = {.json = json, .lines = open_memstream(&lines, &size), .widths = SHOW_WIDTHS};
     char request[32];
+    if (printer.lines == NULL)
+        return 1;
     snprintf(request, sizeof(request), "show %s", what);
     int status = ask(control, request, print_line, &printer);
+    if (fclose(printer.lines) != 0) {
+        fputs("cloister: out of memory\n", stderr);
+        status = 1;
+    }
+    if (status == 0)
+        print_table(&printer, lines);
+    free(lines);
     if (status == 0 && !json && !printer.headed && strcmp(what, "status") != 0)
         printf("no %s\n", what);
     return status;

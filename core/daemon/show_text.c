@@ -2,10 +2,10 @@
 #include "daemon/show_text.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <string.h>
 
-#define REASONS_SHOWN 6u /* the most frequent; `show drops` has all */
+#define ADDRESS_WIDTH 47u /* "[" IPv6 address "]:" port */
+#define REASONS_SHOWN 6u  /* the most frequent; `show drops` has all */
 
 /* --- values --- */
 
@@ -80,29 +80,36 @@ static void path(const struct json_value *line, char *out, size_t size)
 
 /* --- tables --- */
 
-static void flow_row(const struct json_value *line, char out[SHOW_LINE_MAX])
+static const char *flow_from(const struct json_value *line, char out[64])
 {
-    char address[48], from[60], to[280], identity[12], way[8], state[16], up[16], down[16], age[16], relays[160];
+    char address[48];
+    text(line, "workstation", address, sizeof(address));
+    snprintf(out, 64, strchr(address, ':') != NULL ? "[%s]:%u" : "%s:%u", address, (unsigned)number(line, "port"));
+    return out;
+}
+
+static void flow_row(const struct json_value *line, const struct show_widths *widths, char out[SHOW_LINE_MAX])
+{
+    char from[64], to[280], identity[12], way[8], state[16], up[16], down[16], age[16], relays[160];
     char circuit[24] = "-";
     struct json_value id = json_member(line, "circuit");
     if (id.type == JSON_NUMBER)
         snprintf(circuit, sizeof(circuit), "%" PRIu64, json_unsigned(&id));
-    text(line, "workstation", address, sizeof(address));
-    snprintf(from, sizeof(from), strchr(address, ':') != NULL ? "[%s]:%u" : "%s:%u", address,
-             (unsigned)number(line, "port"));
+    flow_from(line, from);
     text(line, "destination", to, sizeof(to));
     text(line, "way", way, sizeof(way));
     path(line, relays, sizeof(relays));
     if (strcmp(way, "dns") == 0)
         snprintf(relays, sizeof(relays), "name server of the gateway");
-    snprintf(out, SHOW_LINE_MAX, "%-21s %-28s %-8s %7s %-8s %-8s %-7s %-12s %s", from, to,
-             text(line, "identity", identity, sizeof(identity)), circuit, show_bytes(number(line, "up"), up),
-             show_bytes(number(line, "down"), down), show_duration(number(line, "age_ms"), age),
-             text(line, "state", state, sizeof(state)), relays);
+    snprintf(out, SHOW_LINE_MAX, "%-*s %-*s %-8s %7s %-8s %-8s %-7s %-12s %s", (int)widths->workstation, from,
+             (int)widths->destination, to, text(line, "identity", identity, sizeof(identity)), circuit,
+             show_bytes(number(line, "up"), up), show_bytes(number(line, "down"), down),
+             show_duration(number(line, "age_ms"), age), text(line, "state", state, sizeof(state)), relays);
 }
 
-static void circuit_row(const struct json_value *line, char out[SHOW_LINE_MAX])
+static void circuit_row(const struct json_value *line, const struct show_widths *widths, char out[SHOW_LINE_MAX])
 {
+    (void)widths;
     char status[16], purpose[28], identity[12], conflux[12], age[16], relays[280];
     path(line, relays, sizeof(relays));
     snprintf(out, SHOW_LINE_MAX, "%7" PRIu64 " %-10s %-8s %-8s %7" PRIu64 " %-7s %-22s %s", number(line, "id"),
@@ -112,17 +119,35 @@ static void circuit_row(const struct json_value *line, char out[SHOW_LINE_MAX])
              relays);
 }
 
-static void workstation_row(const struct json_value *line, char out[SHOW_LINE_MAX])
+/* What may be long comes last: all addresses but an IPv4 one. */
+static void workstation_row(const struct json_value *line, const struct show_widths *widths,
+                            char out[SHOW_LINE_MAX])
 {
-    char address[48], mac[20], up[16], down[16], idle[16];
-    snprintf(out, SHOW_LINE_MAX, "%-21s %-17s %6" PRIu64 " %10" PRIu64 " %-8s %-8s %s",
-             text(line, "address", address, sizeof(address)), text(line, "mac", mac, sizeof(mac)),
-             number(line, "flows"), number(line, "connecting"), show_bytes(number(line, "up"), up),
-             show_bytes(number(line, "down"), down), show_duration(number(line, "idle_ms"), idle));
+    char one[48] = "", mac[20], up[16], down[16], idle[16] = "never";
+    struct json_value quiet = json_member(line, "idle_ms");
+    struct json_value list = json_member(line, "addresses"), address = {.type = JSON_NOTHING};
+    (void)widths;
+    if (quiet.type == JSON_NUMBER)
+        show_duration(json_unsigned(&quiet), idle);
+    bool more = json_element(&list, &address);
+    if (more)
+        json_string(&address, one, sizeof(one));
+    bool v4 = one[0] != '\0' && strlen(one) <= 15 && strchr(one, ':') == NULL;
+    size_t n = (size_t)snprintf(out, SHOW_LINE_MAX, "%-15s %-17s %6" PRIu64 " %10" PRIu64 " %-8s %-8s %-7s",
+                                v4 ? one : "-", text(line, "mac", mac, sizeof(mac)), number(line, "flows"),
+                                number(line, "connecting"), show_bytes(number(line, "up"), up),
+                                show_bytes(number(line, "down"), down), idle);
+    if (v4)
+        more = json_element(&list, &address);
+    while (more && n < SHOW_LINE_MAX) {
+        n += (size_t)snprintf(out + n, SHOW_LINE_MAX - n, " %s", json_string(&address, one, sizeof(one)));
+        more = json_element(&list, &address);
+    }
 }
 
-static void drop_row(const struct json_value *line, char out[SHOW_LINE_MAX])
+static void drop_row(const struct json_value *line, const struct show_widths *widths, char out[SHOW_LINE_MAX])
 {
+    (void)widths;
     char reason[40], sentence[160];
     snprintf(out, SHOW_LINE_MAX, "%12" PRIu64 " %-20s %s", number(line, "count"),
              text(line, "reason", reason, sizeof(reason)), text(line, "text", sentence, sizeof(sentence)));
@@ -131,14 +156,12 @@ static void drop_row(const struct json_value *line, char out[SHOW_LINE_MAX])
 static const struct table {
     const char *kind;
     const char *heading;
-    void (*row)(const struct json_value *line, char out[SHOW_LINE_MAX]);
+    void (*row)(const struct json_value *line, const struct show_widths *widths, char out[SHOW_LINE_MAX]);
 } tables[] = {
-    {"flow",
-     "WORKSTATION           DESTINATION                  IDENTITY CIRCUIT UP       DOWN     AGE     STATE        "
-     "RELAYS",
+    {"flow", "IDENTITY CIRCUIT UP       DOWN     AGE     STATE        RELAYS", /* after those of show_widths */
      flow_row},
     {"circuit", "CIRCUIT STATUS     IDENTITY CONFLUX  STREAMS AGE     PURPOSE                RELAYS", circuit_row},
-    {"workstation", "ADDRESS               MAC                FLOWS CONNECTING UP       DOWN     IDLE",
+    {"workstation", "ADDRESS         MAC                FLOWS CONNECTING UP       DOWN     IDLE    MORE ADDRESSES",
      workstation_row},
     {"drop", "       COUNT REASON               WHAT IT WAS", drop_row},
 };
@@ -152,18 +175,44 @@ static const struct table *find(const char *kind)
     return NULL;
 }
 
-const char *show_heading(const char *kind)
+bool show_is_table(const char *kind)
 {
-    const struct table *table = find(kind);
-    return table != NULL ? table->heading : NULL;
+    return find(kind) != NULL;
 }
 
-void show_row(const char *kind, const struct json_value *line, char out[SHOW_LINE_MAX])
+static unsigned wider(unsigned width, const char *text)
+{
+    size_t n = strlen(text);
+    return n > width && n <= ADDRESS_WIDTH ? (unsigned)n : width;
+}
+
+void show_measure(const char *kind, const struct json_value *line, struct show_widths *widths)
+{
+    char from[64], to[280];
+    if (strcmp(kind, "flow") != 0)
+        return;
+    widths->workstation = wider(widths->workstation, flow_from(line, from));
+    widths->destination = wider(widths->destination, text(line, "destination", to, sizeof(to)));
+}
+
+void show_head(const char *kind, const struct show_widths *widths, char out[SHOW_LINE_MAX])
+{
+    const struct table *table = find(kind);
+    const char *heading = table != NULL ? table->heading : "";
+    if (strcmp(kind, "flow") == 0)
+        snprintf(out, SHOW_LINE_MAX, "%-*s %-*s %s", (int)widths->workstation, "WORKSTATION",
+                 (int)widths->destination, "DESTINATION", heading);
+    else
+        snprintf(out, SHOW_LINE_MAX, "%s", heading);
+}
+
+void show_row(const char *kind, const struct json_value *line, const struct show_widths *widths,
+              char out[SHOW_LINE_MAX])
 {
     const struct table *table = find(kind);
     out[0] = '\0';
     if (table != NULL)
-        table->row(line, out);
+        table->row(line, widths, out);
 }
 
 /* --- the status --- */

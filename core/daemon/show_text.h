@@ -6,6 +6,7 @@
 #ifndef CLOISTER_DAEMON_SHOW_TEXT_H
 #define CLOISTER_DAEMON_SHOW_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,11 +19,26 @@
 const char *show_bytes(uint64_t bytes, char out[16]);
 const char *show_duration(uint64_t ms, char out[16]);
 
-/* The heading of a table, or NULL if there is none for this kind. */
-const char *show_heading(const char *kind);
+/* True if there is a table for this kind. */
+bool show_is_table(const char *kind);
 
-/* A line of a table into `out`. */
-void show_row(const char *kind, const struct json_value *line, char out[SHOW_LINE_MAX]);
+/* How wide the columns of flows are whose text has no fixed length. IPv6 addresses take more than IPv4 ones. */
+struct show_widths {
+    unsigned workstation, destination;
+};
+
+#define SHOW_WIDTHS                                                                                                \
+    {                                                                                                              \
+        21, 28                                                                                                     \
+    } /* for IPv4, and names of usual length */
+
+/* Make the columns wide enough for this line, unless it has a name longer than any address. */
+void show_measure(const char *kind, const struct json_value *line, struct show_widths *widths);
+
+/* The heading and a line of a table into `out`. */
+void show_head(const char *kind, const struct show_widths *widths, char out[SHOW_LINE_MAX]);
+void show_row(const char *kind, const struct json_value *line, const struct show_widths *widths,
+              char out[SHOW_LINE_MAX]);
 
 /* The status, in ten lines or so. */
 void show_status(FILE *to, const struct json_value *status);

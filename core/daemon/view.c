@@ -57,6 +57,11 @@ bool view_is_valid(const struct view *view)
     case VIEW_NEWNYM:
         return view->count <= 1 && view->next == 0;
     case VIEW_WORKSTATIONS:
+        for (uint32_t i = 0; i < view->count && i < VIEW_WORKSTATIONS_MAX; i++) {
+            uint8_t n = view->workstations[i].addresses;
+            if (n < 1 || n > VIEW_ADDRESSES_MAX)
+                return false;
+        }
         return view->count <= VIEW_WORKSTATIONS_MAX;
     case VIEW_FLOWS:
         for (uint32_t i = 0; i < view->count && i < VIEW_FLOWS_MAX; i++) {

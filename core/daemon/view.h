@@ -21,7 +21,9 @@
 
 #define VIEW_LOOKS 2048u /* slots that are looked at for one piece */
 #define VIEW_FLOWS_MAX 12u
-#define VIEW_WORKSTATIONS_MAX 48u
+#define VIEW_WORKSTATIONS_MAX 16u
+#define VIEW_ADDRESSES_MAX 16u /* of a workstation */
+#define VIEW_NEVER UINT64_MAX
 #define VIEW_CURSOR_MAX 262144u /* as many slots as limits.flows may ask for */
 #define VIEW_NAME_MAX 256u      /* bytes of a name, its NUL byte included */
 
@@ -83,13 +85,15 @@ struct view_flow {
     char name[VIEW_NAME_MAX]; /* where it goes, if it goes to a name */
 };
 
+/* One MAC address, with all that it has. */
 struct view_workstation {
-    struct ipaddr addr;
+    struct ipaddr addr[VIEW_ADDRESSES_MAX];
     uint8_t mac[6];
-    uint8_t unused[2];
+    uint8_t addresses; /* 1 to VIEW_ADDRESSES_MAX */
+    uint8_t unused;
     uint32_t flows, connecting;
     uint64_t up_bytes, down_bytes;
-    uint64_t idle_ms; /* since its last frame */
+    uint64_t idle_ms; /* since its last frame; VIEW_NEVER: none came so far */
 };
 
 struct view {

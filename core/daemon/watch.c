@@ -3,7 +3,7 @@
  * A screen is made in memory, line by line, and written in one piece over the one before, so that it does not flicker. What
  * it takes of a terminal is what every one since the VT100 understands, which is why there is no library behind it.
  *
- * Throughput is the difference of two looks at a workstation's bytes, by its address, over the time between them.
+ * Throughput is the difference of two looks at a workstation's bytes, by its MAC address, over the time between them.
  */
 #include "daemon/watch.h"
 
@@ -30,7 +30,7 @@
 #define END "\033[?25h\033[?1049l"
 
 struct seen {
-    char address[48];
+    char mac[20];
     uint64_t up, down;
 };
 
@@ -43,6 +43,7 @@ struct screen {
     uint64_t now, before;                    /* ms of this look and the last */
     struct seen seen[2][WORKSTATIONS_SHOWN]; /* of this look and the last */
     unsigned count[2];
+    struct show_widths widths; /* they only grow: a table that jumps is hard to read */
 };
 
 static volatile sig_atomic_t ended;
@@ -90,10 +91,10 @@ static void take_status(void *ctx, const char *text, size_t len, const struct js
     free(lines);
 }
 
-static const struct seen *seen_before(const struct screen *s, const char *address)
+static const struct seen *seen_before(const struct screen *s, const char *mac)
 {
     for (unsigned i = 0; i < s->count[1]; i++) {
-        if (strcmp(s->seen[1][i].address, address) == 0)
+        if (strcmp(s->seen[1][i].mac, mac) == 0)
             return &s->seen[1][i];
     }
     return NULL;
@@ -112,20 +113,19 @@ static void take_workstation(void *ctx, const char *text, size_t len, const stru
 {
     struct screen *s = ctx;
     char out[SHOW_LINE_MAX + 64], up[24], down[24], row[SHOW_LINE_MAX];
-    struct json_value address = json_member(line, "address"), a = json_member(line, "up"),
-                      b = json_member(line, "down");
+    struct json_value mac = json_member(line, "mac"), a = json_member(line, "up"), b = json_member(line, "down");
     (void)text;
     (void)len;
     if (s->count[0] == WORKSTATIONS_SHOWN)
         return;
     struct seen *seen = &s->seen[0][s->count[0]++];
-    json_string(&address, seen->address, sizeof(seen->address));
+    json_string(&mac, seen->mac, sizeof(seen->mac));
     seen->up = json_unsigned(&a);
     seen->down = json_unsigned(&b);
-    const struct seen *before = seen_before(s, seen->address);
+    const struct seen *before = seen_before(s, seen->mac);
     if (before == NULL)
         before = seen;
-    show_row("workstation", line, row);
+    show_row("workstation", line, &s->widths, row);
     snprintf(out, sizeof(out), "%-12s %-12s %s", rate(s, seen->up, before->up, up),
              rate(s, seen->down, before->down, down), row);
     put_line(s, out);
@@ -133,17 +133,19 @@ static void take_workstation(void *ctx, const char *text, size_t len, const stru
 
 static void take_flow(void *ctx, const char *text, size_t len, const struct json_value *line)
 {
+    struct screen *s = ctx;
     char row[SHOW_LINE_MAX];
     (void)text;
     (void)len;
-    show_row("flow", line, row);
-    put_line(ctx, row);
+    show_measure("flow", line, &s->widths);
+    show_row("flow", line, &s->widths, row);
+    put_line(s, row);
 }
 
 /* Ask for all and write the screen. 0 or negative errno. */
 static int look(struct screen *s, struct console_link *link)
 {
-    char heading[SHOW_LINE_MAX];
+    char heading[SHOW_LINE_MAX + 32], head[SHOW_LINE_MAX];
     struct winsize size;
     bool sized = s->lines > 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0;
     if (sized) {
@@ -162,12 +164,14 @@ static int look(struct screen *s, struct console_link *link)
 
     int status = console_link_ask(link, "show status", take_status, s);
     put_line(s, "");
-    snprintf(heading, sizeof(heading), "%-12s %-12s %s", "UP NOW", "DOWN NOW", show_heading("workstation"));
+    show_head("workstation", &s->widths, head);
+    snprintf(heading, sizeof(heading), "%-12s %-12s %s", "UP NOW", "DOWN NOW", head);
     put_line(s, heading);
     if (status == 0)
         status = console_link_ask(link, "show workstations", take_workstation, s);
     put_line(s, "");
-    put_line(s, show_heading("flow"));
+    show_head("flow", &s->widths, head);
+    put_line(s, head);
     if (status == 0)
         status = console_link_ask(link, "show flows", take_flow, s);
 
@@ -196,7 +200,7 @@ static bool wait_for_key(void)
 
 int watch_run(const char *control)
 {
-    static struct screen screen;
+    static struct screen screen = {.widths = SHOW_WIDTHS};
     static struct console_link link;
     struct termios before, raw;
     int status = console_link_open(&link, control);

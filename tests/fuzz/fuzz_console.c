@@ -17,6 +17,7 @@ static char out[1 << 16];
 static void check_lines(const struct json *json)
 {
     assert(!json->full);
+    struct show_widths widths = SHOW_WIDTHS;
     const char *at = json->at;
     const char *end = json->at + json->len;
     while (at < end) {
@@ -29,7 +30,8 @@ static void check_lines(const struct json *json)
         assert(json_parse(at, (size_t)(newline - at), &value));
         kind = json_member(&value, "kind");
         json_string(&kind, name, sizeof(name));
-        show_row(name, &value, row);
+        show_measure(name, &value, &widths);
+        show_row(name, &value, &widths, row);
         for (const char *c = row; *c != '\0'; c++)
             assert(*c >= 0x20 && *c <= 0x7e);
         at = newline + 1;
@@ -61,13 +63,15 @@ static void show_view(const uint8_t *data, size_t size)
 
 static void show_answer(const char *text, size_t size)
 {
+    struct show_widths widths = SHOW_WIDTHS;
     static const char *const kinds[] = {"flow", "circuit", "workstation", "drop"};
     struct json_value value;
     char row[SHOW_LINE_MAX];
     if (!json_parse(text, size, &value))
         return;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        show_row(kinds[i], &value, row);
+        show_measure(kinds[i], &value, &widths);
+        show_row(kinds[i], &value, &widths, row);
         for (const char *c = row; *c != '\0'; c++)
             assert(*c >= 0x20 && *c <= 0x7e);
     }

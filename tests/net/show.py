@@ -143,9 +143,9 @@ class Views(Shown):
             self.assertEqual(sum(f"{FAR}:7" in line and "ESTABLISHED" in line for line in table), 40)
 
     def test_workstations_are_shown_with_their_bytes(self):
-        before = [w for w in self.view("workstations") if w["address"] == WORKSTATION]
+        before = [w for w in self.view("workstations") if WORKSTATION in w["addresses"]]
         self.gateway.curl(f"http://{FAR}/100000")
-        station, = [w for w in self.view("workstations") if w["address"] == WORKSTATION]
+        station, = [w for w in self.view("workstations") if WORKSTATION in w["addresses"]]
         self.assertGreaterEqual(station["down"] - (before[0]["down"] if before else 0), 100000)
         self.assertIn(station["mac"], self.cloister("show", "workstations").stdout)
 
