@@ -102,17 +102,18 @@ static enum drop input_icmpv6(struct tun *tun, const struct packet *packet, cons
 }
 
 /* A workstation that has no other address yet, since it still asks whether anybody has the one of its choice (RFC 4862
- * 5.4), begins connections with that of the link. Left without an answer they would hang long after it has one. */
+ * 5.4), begins connections with that of the link. Left without an answer they would hang long after it has one, so it is
+ * told, as of all connections that come to nothing, whatever `reject` says. */
 static void input_out_of_scope(struct tun *tun, const struct packet *packet, const struct frame *frame,
                                uint64_t now)
 {
     uint32_t host;
-    const bool talks = packet->protocol == PACKET_TCP || packet->protocol == PACKET_UDP;
-    if (!talks || !ipv6_is_link_local(&packet->src) || ipv6_is_gateway(&packet->src, &tun->scope6) ||
-        !ipv6_is_destination(&packet->dst, &tun->scope6))
+    if (packet->protocol != PACKET_TCP || !ipv6_is_link_local(&packet->src) ||
+        ipv6_is_gateway(&packet->src, &tun->scope6) || !ipv6_is_destination(&packet->dst, &tun->scope6))
         return;
-    if (hosts_bind(&tun->hosts, &packet->src, frame->src_mac, now, &host) == DROP_NONE)
-        input_refuse(tun, packet, host, OUTPUT_REFUSAL_SCOPE, DROP_IP_SOURCE);
+    if (hosts_bind(&tun->hosts, &packet->src, frame->src_mac, now, &host) == DROP_NONE &&
+        hosts_may_be_told(&tun->hosts, host, now) && output_refusal(tun, host, packet, OUTPUT_REFUSAL_SCOPE) == 0)
+        tun->counters.rejects++;
 }
 
 enum drop input_ipv6(struct tun *tun, const struct frame *frame, uint64_t now)

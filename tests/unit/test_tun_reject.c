@@ -117,6 +117,7 @@ static void padding_is_not_quoted(void **state)
 static void a_connection_from_an_address_of_the_link_is_told_that_it_ends_there(void **state)
 {
     struct rig *rig = *state;
+    rig->tun.config.reject = false; /* as all connections */
     struct wire wire, payload;
     struct spec spec = rig_spec6(6);
     const struct ipaddr neighbour = rig_addr("fe80::11");
