@@ -102,6 +102,38 @@ int segment_find(struct netlink *nl, const char *name)
     return status != 0 ? status : search.index;
 }
 
+struct port {
+    int index;
+    bool has_master;
+};
+
+static int match_master(const struct nlattr *attr, void *ctx)
+{
+    struct port *port = ctx;
+    if (mnl_attr_get_type(attr) == IFLA_MASTER)
+        port->has_master = true;
+    return MNL_CB_OK;
+}
+
+static int match_port(const struct nlmsghdr *answer, void *ctx)
+{
+    struct port *port = ctx;
+    const struct ifinfomsg *info = mnl_nlmsg_get_payload(answer);
+    if (mnl_nlmsg_get_payload_len(answer) < sizeof(*info))
+        return -EPROTO;
+    if (info->ifi_index != port->index)
+        return 0;
+    return mnl_attr_parse(answer, sizeof(*info), match_master, port) < 0 ? -EPROTO : 0;
+}
+
+int segment_is_port(struct netlink *nl, int index, bool *is)
+{
+    struct port port = {.index = index};
+    int status = netlink_list(nl, RTM_GETLINK, match_port, &port);
+    *is = port.has_master;
+    return status;
+}
+
 struct addresses {
     int index;
     bool any;

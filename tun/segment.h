@@ -23,6 +23,9 @@ int segment_find(struct netlink *nl, const char *name);
 /* True in *has if the interface has an address, IPv6 link-local ones not counted. 0 or negative errno. */
 int segment_has_address(struct netlink *nl, int index, bool *has);
 
+/* Is the interface with this index in a bridge, or has another master? 0 or negative errno. */
+int segment_is_port(struct netlink *nl, int index, bool *is);
+
 /* Move an interface to another namespace, where it arrives down. 0 or negative errno. */
 int segment_move(struct netlink *nl, int index, int namespace_fd);
 

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 
 #include "base/bytes.h"
+#include "base/range.h"
 #include "daemon/config_section.h"
 #include "daemon/config_value.h"
 #include "daemon/console_socket.h"
@@ -790,6 +791,40 @@ static void check_onions(struct reader *r)
     check_visitors(r, "visitors6", &c->visitors6, &c->network6, &c->virtual_net6);
 }
 
+/* The range may be the default, and then it is the network that was written. */
+static void check_virtual(struct reader *r)
+{
+    const struct config *c = r->config;
+    static const char *const other[] = {"10.192.0.0/10", "172.16.0.0/12"}; /* one of them is always free */
+    const int line = line_of(r, "dns", "virtual"), network = line_of(r, "workstation", "address");
+    struct ipnet net;
+    const char *why = dns_virtual_range_error(&c->virtual_net, &c->network);
+    bool first = config_value_ipv4_prefix(other[0], &net) == NULL && !networks_overlap(&net, &c->network);
+    if (why != NULL && line > 0)
+        refuse(r, line, "dns.virtual: this range %s; write another, as in %s", why, other[first ? 0 : 1]);
+    else if (why != NULL)
+        refuse(r, network,
+               "workstation.address: this network overlaps 10.192.0.0/10, the default range of virtual addresses; "
+               "write another network, or another range with virtual = %s in [dns]",
+               other[first ? 0 : 1]);
+}
+
+/* What would be of no effect, so that somebody believes in it. */
+static void check_tor(struct reader *r)
+{
+    const struct config *c = r->config;
+    if (c->mode == CONFIG_MODE_EXTERNAL && line_of(r, "tor", "torrc") > 0)
+        refuse(r, line_of(r, "tor", "torrc"),
+               "tor.torrc: only for the embedded Tor; put its lines into the torrc of the external one, and remove "
+               "this");
+    for (uint32_t i = 0; !c->allow_private && i < c->resolvers.count; i++) {
+        if (!range_is_internet(&c->resolvers.addr[i]))
+            refuse(r, line_of(r, "dns", "upstream"),
+                   "dns.upstream: no address of the Internet's, and it is asked through Tor; write another, or "
+                   "tor.allow_private = yes");
+    }
+}
+
 /* What no key can say by itself. */
 static void check_whole(struct reader *r)
 {
@@ -815,12 +850,8 @@ static void check_whole(struct reader *r)
         if (c->control_port && c->ports.port[i].port == CONTROL_SERVICE_PORT)
             refuse(r, line_of(r, "ports", "control"),
                    "ports.control: it is at port 9051, which is a [socks-port] as well; remove one of the two");
-    line = line_of(r, "dns", "virtual");
-    const char *why = dns_virtual_range_error(&c->virtual_net, &c->network);
-    if (why != NULL)
-        refuse(r, line > 0 ? line : line_of(r, "workstation", "address"),
-               "dns.virtual: this range %s; write another, as in 10.192.0.0/10", why);
-
+    check_virtual(r);
+    check_tor(r);
     if (c->mode == CONFIG_MODE_EXTERNAL && c->instances > 1)
         refuse(r, line_of(r, "tor", "instances"),
                "tor.instances: only for the embedded Tor; list the others' sockets, socks = unix:/path, once for "
@@ -877,6 +908,7 @@ int config_load(struct config *config, const char *file, char *error)
     if (r.status == 0)
         check_whole(&r);
     config->line = (struct config_lines){.torrc = line_of(&r, "tor", "torrc"),
+                                         .control_group = line_of(&r, "process", "control_group"),
                                          .user = line_of(&r, "process", "user"),
                                          .tor_user = line_of(&r, "process", "tor_user"),
                                          .gateway_user = line_of(&r, "process", "gateway_user")};

@@ -104,7 +104,7 @@ enum config_served {
 /* Where keys were set whose values are looked at later: line numbers, 0: nowhere. */
 struct config_lines {
     int torrc;
-    int user, tor_user, gateway_user;
+    int user, tor_user, gateway_user, control_group;
 };
 
 struct config {

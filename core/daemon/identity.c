@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +47,28 @@ static int find(const struct config *config, const struct who *who, struct chann
     return 0;
 }
 
+static int find_control_group(const struct config *config, struct identities *out, char *error)
+{
+    const char *name = config->control_group;
+    uint32_t number = 0;
+    out->control_group = 0;
+    if (name[0] == '\0')
+        return 0;
+    bool numeric = config_value_number(name, &number);
+    const struct group *group = numeric ? NULL : getgrnam(name);
+    if (!numeric && group == NULL) {
+        config_say(config, config->line.control_group, error,
+                   "process.control_group: there is no group \"%s\"; create it, or remove the line", name);
+        return -ENOENT;
+    }
+    out->control_group = numeric ? (gid_t)number : group->gr_gid;
+    if (out->control_group != out->gateway.gid && out->control_group != out->supervisor.gid)
+        return 0;
+    config_say(config, config->line.control_group, error,
+               "process.control_group: \"%s\" is the group of one of our own processes; choose another", name);
+    return -EINVAL;
+}
+
 int identities_find(const struct config *config, struct identities *out, char *error)
 {
     const struct who supervisor = {config->line.user, "user", config->user, "cloister",
@@ -70,7 +93,7 @@ int identities_find(const struct config *config, struct identities *out, char *e
         return -EINVAL;
     }
     out->tor.gid = out->gateway.gid;
-    return 0;
+    return find_control_group(config, out, error);
 }
 
 /* One file on the way: is it open to others, or else to a group? `others` and `group` are permission bits. */
@@ -113,6 +136,8 @@ static int refuse_others(const struct channel_identity *identity, const char *di
         return status;
     }
     const struct dirent *entry;
+    struct stat own;
+    const bool there = fstatat(dirfd(dir), name, &own, 0) == 0;
     while (status == 0 && (entry = readdir(dir)) != NULL) {
         struct stat st;
         bool known = false;
@@ -121,11 +146,11 @@ static int refuse_others(const struct channel_identity *identity, const char *di
         if (known || fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISSOCK(st.st_mode) ||
             !may_connect(identity, &st))
             continue;
-        snprintf(
-            error, CONFIG_ERROR_MAX,
-            "tor.socks: the gateway process could connect to %s/%.64s as well; give the SOCKS socket a directory "
-            "of its own",
-            directory, entry->d_name);
+        snprintf(error, CONFIG_ERROR_MAX,
+                 "tor.socks: the gateway process could connect to %s/%.64s as well%s%s%s; give the SOCKS socket a "
+                 "directory of its own",
+                 directory, entry->d_name, there ? "" : ", and the configured ", there ? "" : name,
+                 there ? "" : " is not there: is it that one, by another name?");
         status = -EEXIST;
     }
     closedir(dir);

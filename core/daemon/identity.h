@@ -18,9 +18,10 @@ struct identities {
     struct channel_identity supervisor; /* after set-up */
     struct channel_identity tor;        /* its group is the gateway's, so that its socket can be for the gateway */
     struct channel_identity gateway;
+    gid_t control_group; /* of the control socket; 0 = root alone */
 };
 
-/* Find the users of `config`. All three differ, and none is root. 0, or negative errno with a message in `error`
+/* Find the users of `config`, and the group. All three differ, none is root, and the group is none of theirs. 0, or negative errno with a message in `error`
  * (CONFIG_ERROR_MAX bytes). */
 int identities_find(const struct config *config, struct identities *out, char *error);
 

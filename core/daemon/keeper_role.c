@@ -75,6 +75,15 @@ static int fetch(struct keeper *k, struct netlink *host, unsigned i)
     if (has)
         return fail(name, "see that it has no address: is it the uplink? Remove the address, or the line",
                     -EADDRINUSE);
+    status = segment_is_port(host, index, &has);
+    if (status != 0)
+        return fail(name, "ask whether it is in a bridge", status);
+    if (has)
+        return fail(
+            name,
+            "see that it is in no bridge: it would be taken out of it and not be put back. Take it out (ip link "
+            "set dev PORT nomaster), or name the bridge in workstation.bridge instead",
+            -EBUSY);
     status = segment_move(host, index, k->segment);
     if (status != 0)
         return fail(name, "move it to the segment: not every kind of interface can be moved", status);

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
@@ -28,7 +27,6 @@
 
 #include "base/range.h"
 #include "daemon/channel.h"
-#include "daemon/config_value.h"
 #include "daemon/console_socket.h"
 #include "daemon/hardening.h"
 #include "daemon/identity.h"
@@ -575,37 +573,12 @@ static bool is_in_cell(const char *path, const char *directory)
            a.st_ino == b.st_ino;
 }
 
-static int find_group(struct work *w, gid_t *out)
-{
-    const char *name = w->config->control_group;
-    uint32_t number;
-    *out = 0;
-    if (name[0] == '\0')
-        return 0;
-    bool numeric = config_value_number(name, &number);
-    const struct group *group = numeric ? NULL : getgrnam(name);
-    if (!numeric && group == NULL) {
-        snprintf(w->reason, SETUP_REASON_MAX,
-                 "process.control_group: there is no group \"%s\"; create it, or remove the line", name);
-        return -ENOENT;
-    }
-    *out = numeric ? (gid_t)number : group->gr_gid;
-    if (*out != w->who.gateway.gid && *out != w->who.supervisor.gid)
-        return 0;
-    snprintf(w->reason, SETUP_REASON_MAX,
-             "process.control_group: \"%s\" is the group of one of our own processes; choose another", name);
-    return -EINVAL;
-}
-
 /* The control socket and the metrics listener, here, where the host is. One at the default place that cannot be is no
  * reason not to start: another gateway may have it. */
 static int make_listeners(struct work *w, const char *cell)
 {
     const struct config *c = w->config;
-    gid_t group;
-    int status = find_group(w, &group);
-    if (status != 0)
-        return status;
+    const gid_t group = w->who.control_group;
     const bool path = c->metrics[0] == '/';
     if ((c->control[0] != '\0' && is_in_cell(c->control, cell)) || (path && is_in_cell(c->metrics, cell))) {
         snprintf(

@@ -312,6 +312,14 @@ class Segment(Link):
             self.assertEqual(value.strip(), "0", table)
 
 
+    def test_a_port_of_a_bridge_is_refused_and_stays_there(self):
+        run("ip", "link", "add", "br7", "type", "bridge")
+        run("ip", "link", "set", "port0", "master", "br7")
+        self.start("attach = port0\n", ready=False)
+        self.expect_end(1, "in no bridge", "nomaster")
+        self.assertIn("master br7", run("ip", "link", "show", "port0"))
+
+
 class HostBridge(Link):
     """workstation.bridge"""
 

@@ -457,7 +457,9 @@ static void an_external_tor_needs_a_socket(void **state)
 static void the_virtual_range_must_not_overlap_the_workstation_network(void **state)
 {
     (void)state;
-    expect_refused("[workstation]\naddress = 10.200.0.1/16\n", 2, "dns.virtual: ");
+    expect_refused("[workstation]\naddress = 10.200.0.1/16\n", 2, "workstation.address: ");
+    assert_non_null(strstr(error, "virtual = 172.16.0.0/12"));
+    assert_int_equal(load("[workstation]\naddress = 10.200.0.1/16\n[dns]\nvirtual = 172.16.0.0/12\n"), 0);
     expect_refused("[dns]\n\nvirtual = 10.152.128.0/18\n", 3, "dns.virtual: ");
 }
 
@@ -642,9 +644,17 @@ static void a_torrc_that_is_not_there_is_refused(void **state)
     assert_non_null(strstr(error, ":2: tor.torrc: /nonexistent/torrc: No such file"));
     assert_int_equal(load("[tor]\ntorrc = /tmp\n"), 0);
     assert_int_equal(config_check_files(&config, error), -EINVAL);
-    /* Of no matter for an external Tor. */
-    assert_int_equal(load("[tor]\nmode = external\nsocks = unix:/run/tor/socks\ntorrc = /nonexistent/torrc\n"), 0);
-    assert_int_equal(config_check_files(&config, error), 0);
+    /* An external one would not read it. */
+    expect_refused("[tor]\nmode = external\nsocks = unix:/run/tor/socks\ntorrc = /nonexistent/torrc\n", 4,
+                   "tor.torrc: ");
+}
+
+static void a_resolver_that_tor_cannot_reach_is_refused(void **state)
+{
+    (void)state;
+    expect_refused("[dns]\nupstream = 9.9.9.9, 127.0.0.1\n", 2, "dns.upstream: ");
+    expect_refused("[dns]\nupstream = fe80::1\n", 2, "dns.upstream: ");
+    assert_int_equal(load("[tor]\nallow_private = yes\n[dns]\nupstream = 10.1.2.3\n"), 0);
 }
 
 static int make_file(void **state)
@@ -724,6 +734,7 @@ int main(void)
         cmocka_unit_test(several_interfaces_may_be_attached_but_not_to_a_bridge),
         cmocka_unit_test(an_external_tor_needs_a_socket),
         cmocka_unit_test(the_virtual_range_must_not_overlap_the_workstation_network),
+        cmocka_unit_test(a_resolver_that_tor_cannot_reach_is_refused),
         cmocka_unit_test(there_is_no_ipv6_unless_it_is_configured),
         cmocka_unit_test(the_virtual_range6_must_not_overlap_the_workstation_network),
         cmocka_unit_test(advertisements_need_an_address),
