@@ -4,6 +4,7 @@
 import os
 import pathlib
 import platform
+import re
 import resource
 import subprocess
 
@@ -23,6 +24,11 @@ def _version(*command):
         return "none"
 
 
+def _number(release):
+    """The version alone: what follows it is the name of one build."""
+    return re.match(r"[0-9.]*[0-9]|", release).group() or "unknown"
+
+
 def describe():
     """Key and value, in the order in which they are to be shown. Nothing names the machine."""
     memory = int(_first("/proc/meminfo", "MemTotal").split()[0]) // 1024
@@ -30,7 +36,7 @@ def describe():
         "processor": f"{_first('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "virtual": "yes" if "hypervisor" in _first("/proc/cpuinfo", "flags").split() else "no",
         "memory": f"{memory} MiB",
-        "kernel": platform.release(),
+        "kernel": _number(platform.release()),
         "compiler": _version("cc", "--version"),
         "load when it began": " ".join(f"{value:.2f}" for value in os.getloadavg()),
         "descriptors allowed": str(resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
