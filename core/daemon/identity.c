@@ -136,8 +136,12 @@ static int refuse_others(const struct channel_identity *identity, const char *di
         return status;
     }
     const struct dirent *entry;
-    struct stat own;
-    const bool there = fstatat(dirfd(dir), name, &own, 0) == 0;
+    const char *missing = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        struct stat own;
+        if (fstatat(dirfd(dir), names[i], &own, 0) != 0)
+            missing = names[i];
+    }
     while (status == 0 && (entry = readdir(dir)) != NULL) {
         struct stat st;
         bool known = false;
@@ -149,8 +153,9 @@ static int refuse_others(const struct channel_identity *identity, const char *di
         snprintf(error, CONFIG_ERROR_MAX,
                  "tor.socks: the gateway process could connect to %s/%.64s as well%s%s%s; give the SOCKS socket a "
                  "directory of its own",
-                 directory, entry->d_name, there ? "" : ", and the configured ", there ? "" : name,
-                 there ? "" : " is not there: is it that one, by another name?");
+                 directory, entry->d_name, missing != NULL ? ", and the configured " : "",
+                 missing != NULL ? missing : "",
+                 missing != NULL ? " is not there: is it that one, by another name?" : "");
         status = -EEXIST;
     }
     closedir(dir);

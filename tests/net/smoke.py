@@ -768,6 +768,10 @@ class Refusal(unittest.TestCase):
             for word in (f"{self.config}:{line}: ", *words):
                 self.assertIn(word, ended.stderr)
 
+    def test_a_group_that_is_not_there(self):
+        self.expect_refusal("[process]\ncontrol_group = nogroup-at-all\n" + self.external(), 2,
+                            "process.control_group", "nogroup-at-all")
+
     def test_a_user_that_is_not_there(self):
         self.expect_refusal("[process]\ngateway_user = nobody-at-all\n" + self.external(), 2,
                             "process.gateway_user", "nobody-at-all")
