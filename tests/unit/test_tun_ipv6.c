@@ -270,7 +270,8 @@ static void sources_that_no_workstation_may_have_are_refused(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         spec.src = bad[i];
         tcp(&wire, &spec, 1);
-        rig_expect_drop(*state, &wire, DROP_IP_SOURCE);
+        if (strcmp(bad[i], "fe80::11") != 0) /* it is dropped as well, and told: test_tun_reject.c */
+            rig_expect_drop(*state, &wire, DROP_IP_SOURCE);
     }
     spec.dst = RIG_GATEWAY6;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
