@@ -154,7 +154,7 @@ void gateway_target_done(void *ctx, uint32_t tag)
 /* A name that leads to no host of the Internet, as dns/special.h has it. */
 static bool name_is_nowhere(const char *name)
 {
-    char text[SOCKS_NAME_MAX + 1];
+    char text[SOCKS_NAME_MAX + 1] = "";
     size_t n = strlen(name);
     for (size_t i = 0; i < n; i++)
         text[i] = (char)tolower((unsigned char)name[i]);

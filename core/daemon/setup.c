@@ -610,6 +610,14 @@ static int drop_privileges(struct work *w)
     return status == 0 ? 0 : fail(w, status, step, NULL);
 }
 
+static void end_child(struct child *child)
+{
+    child_kill(child, SIGKILL);
+    child_wait(child, 1000);
+    if (child->channel >= 0)
+        close(child->channel);
+}
+
 static void end_children(struct setup *setup)
 {
     /* The keeper gives back what it has when its channel closes. */
@@ -618,15 +626,10 @@ static void end_children(struct setup *setup)
     setup->keeper.channel = -1;
     child_wait(&setup->keeper, 1000);
 
-    struct child *children[CONFIG_TORS_MAX + 2] = {&setup->gateway, &setup->keeper};
+    end_child(&setup->gateway);
+    end_child(&setup->keeper);
     for (uint32_t i = 0; i < setup->tors; i++)
-        children[i + 2] = &setup->tor[i].child;
-    for (size_t i = 0; i < setup->tors + 2; i++) {
-        child_kill(children[i], SIGKILL);
-        child_wait(children[i], 1000);
-        if (children[i]->channel >= 0)
-            close(children[i]->channel);
-    }
+        end_child(&setup->tor[i].child);
     for (uint32_t i = 0; i < setup->tors; i++) {
         if (setup->tor[i].control >= 0)
             close(setup->tor[i].control);
