@@ -164,8 +164,8 @@ static int make_directories(struct work *w, struct channel_gateway_config *out)
     int status = make_directory_of_data(w);
     if (status != 0)
         return status;
-    status = socks_directory_prepare(out->socket_directory, w->who.tor.uid, w->who.gateway.gid);
-    for (uint32_t i = 0; status == 0 && i < c->instances; i++) {
+    /* Tor's own first: where they are somebody else's, nothing is left behind. */
+    for (uint32_t i = 0; i < c->instances; i++) {
         status = name_tor(w, i, &tor);
         if (status != 0)
             return status;
@@ -174,7 +174,12 @@ static int make_directories(struct work *w, struct channel_gateway_config *out)
         status = identity_own_directory(tor.data, w->who.tor.uid, w->who.tor.gid, 0700);
         if (status != 0)
             return fail(w, status, "make Tor's data directory (tor.data)", status == -ENOTEMPTY ? NOT_OURS : NULL);
-        status = socks_path_clear(tor.socks);
+    }
+    status = socks_directory_prepare(out->socket_directory, w->who.tor.uid, w->who.gateway.gid);
+    for (uint32_t i = 0; status == 0 && i < c->instances; i++) {
+        status = name_tor(w, i, &tor);
+        if (status == 0)
+            status = socks_path_clear(tor.socks);
     }
     if (status != 0)
         return fail(w, status, "make the directory of Tor's SOCKS socket (tor.data)",
