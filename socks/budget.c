@@ -195,7 +195,9 @@ static uint32_t pending_share(struct socks_budget *b, uint32_t station, uint64_t
     *own = (struct asker){.at = now, .station = station};
     if (several == 1)
         return SOCKS_BUDGET_PENDING_SHARE;
-    uint32_t share = SOCKS_BUDGET_PENDING_TOGETHER / several;
+    /* Who has had a quarter of the burst lately has no page to load: the others come first. */
+    bool much = ahead(&b->stations[station], now) > b->pace * (b->config.burst / 4);
+    uint32_t share = much ? 0 : SOCKS_BUDGET_PENDING_TOGETHER / several;
     return share > SOCKS_BUDGET_PENDING_LEAST ? share : SOCKS_BUDGET_PENDING_LEAST;
 }
 

@@ -20,8 +20,8 @@
 
 #define SOCKS_BUDGET_PENDING 28u                                  /* unanswered at once; Tor builds at most 32 */
 #define SOCKS_BUDGET_PENDING_SHARE (SOCKS_BUDGET_PENDING / 4 * 3) /* of one workstation that is alone */
-#define SOCKS_BUDGET_PENDING_TOGETHER 8u                          /* of all together, if they are several */
-#define SOCKS_BUDGET_PENDING_LEAST 2u                             /* of one of many */
+#define SOCKS_BUDGET_PENDING_TOGETHER 8u /* of all together, if they are several and want little */
+#define SOCKS_BUDGET_PENDING_LEAST 2u    /* of one of many, or of one who had much lately */
 
 struct socks_budget_config {
     uint32_t rate;     /* new identities per second, 1 to 100000; 0: as many as come, and nothing is metered */

@@ -141,6 +141,19 @@ static void who_is_not_alone_gets_a_few_at_a_time(void **state)
     assert_int_equal(pend(1, 20 * SECOND), SOCKS_BUDGET_PENDING_SHARE);
 }
 
+static void who_had_much_gets_least_while_others_want_some(void **state)
+{
+    uint64_t now = SECOND;
+    (void)state;
+    start(10, 100);
+    assert_int_equal(take(1, &now, 0), 75);
+    now = SECOND + 100000; /* one more is paid for */
+    assert_int_equal(pend(2, now), SOCKS_BUDGET_PENDING_TOGETHER / 2);
+    assert_int_equal(pend(1, now + 250000), SOCKS_BUDGET_PENDING_LEAST);
+    now += 100 * SECOND; /* long ago, and nobody else asks */
+    assert_int_equal(pend(1, now), SOCKS_BUDGET_PENDING_SHARE);
+}
+
 static void who_wants_little_goes_first_for_a_moment(void **state)
 {
     uint64_t now = SECOND;
@@ -349,6 +362,7 @@ int main(void)
         TEST(a_burst_of_one_is_a_burst),
         TEST(what_is_not_answered_holds_others_back_for_seconds_only),
         TEST(who_is_not_alone_gets_a_few_at_a_time),
+        TEST(who_had_much_gets_least_while_others_want_some),
         TEST(who_wants_little_goes_first_for_a_moment),
         TEST(an_identity_is_known_while_it_is_used),
         TEST(an_identity_that_failed_is_new_again),
