@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/iov.h"
+
 void front_init(struct front *front, enum front_kind kind)
 {
     memset(front, 0, sizeof(*front));
@@ -32,14 +34,7 @@ void front_answer(struct front *front, uint8_t code, const struct socks_bound *b
 
 size_t front_take(struct front *front, const struct iovec *iov, int count)
 {
-    size_t taken = 0;
-    for (int i = 0; i < count && taken < front->out_len; i++) {
-        size_t n = front->out_len - taken;
-        if (n > iov[i].iov_len)
-            n = iov[i].iov_len;
-        memcpy(iov[i].iov_base, front->out + taken, n);
-        taken += n;
-    }
+    size_t taken = iov_scatter(iov, count, (const uint8_t *)front->out, front->out_len);
     memmove(front->out, front->out + taken, front->out_len - taken);
     front->out_len = (uint16_t)(front->out_len - taken);
     return taken;

@@ -48,6 +48,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/iov.h"
 #include "socks/backlog.h"
 #include "socks/budget.h"
 #include "socks/endings.h"
@@ -781,12 +782,7 @@ static ssize_t stream_end_of_file(struct socks_upstream *up, struct stream *s, s
 /* What was read with the answer comes first. Returns how much of it there was room for. */
 static size_t stream_give_ahead(struct stream *s, const struct iovec *iov, int count)
 {
-    size_t given = 0;
-    for (int i = 0; i < count && given < s->ahead_len; i++) {
-        size_t n = s->ahead_len - given < iov[i].iov_len ? s->ahead_len - given : iov[i].iov_len;
-        memcpy(iov[i].iov_base, s->ahead + given, n);
-        given += n;
-    }
+    size_t given = iov_scatter(iov, count, s->ahead, s->ahead_len);
     s->ahead_len = (s->ahead_len - given) & 7u;
     memmove(s->ahead, s->ahead + given, s->ahead_len);
     return given;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/iov.h"
+
 #define KEYS_MAX 4u
 
 void control_filter_init(struct control_filter *filter)
@@ -133,14 +135,7 @@ bool control_filter_feed(struct control_filter *filter, const struct control_fil
 
 size_t control_filter_take(struct control_filter *filter, const struct iovec *iov, int count)
 {
-    size_t taken = 0;
-    for (int i = 0; i < count && taken < filter->out_len; i++) {
-        size_t n = filter->out_len - taken;
-        if (n > iov[i].iov_len)
-            n = iov[i].iov_len;
-        memcpy(iov[i].iov_base, filter->out + taken, n);
-        taken += n;
-    }
+    size_t taken = iov_scatter(iov, count, (const uint8_t *)filter->out, filter->out_len);
     memmove(filter->out, filter->out + taken, filter->out_len - taken);
     filter->out_len = (uint16_t)(filter->out_len - taken);
     return taken;

@@ -30,12 +30,12 @@ def _make_files(home):
         file.write(os.urandom(300000))
     if shutil.which("git"):
         settings = ("-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "init.defaultBranch=main")
-        _quiet("git", *settings, "init", "-q", f"{home}/work")
-        with open(f"{home}/work/hello", "w") as file:
+        _quiet("git", *settings, "init", "-q", f"{home}/tree")
+        with open(f"{home}/tree/hello", "w") as file:
             file.write("from far away\n")
-        _quiet("git", "-C", f"{home}/work", "add", "hello")
-        _quiet("git", "-C", f"{home}/work", *settings, "commit", "-q", "-m", "x")
-        _quiet("git", "clone", "-q", "--bare", f"{home}/work", f"{home}/www/repo.git")
+        _quiet("git", "-C", f"{home}/tree", "add", "hello")
+        _quiet("git", "-C", f"{home}/tree", *settings, "commit", "-q", "-m", "x")
+        _quiet("git", "clone", "-q", "--bare", f"{home}/tree", f"{home}/www/repo.git")
         _quiet("git", "-C", f"{home}/www/repo.git", "update-server-info")
     if shutil.which("dpkg-deb") and shutil.which("apt-get"):
         os.makedirs(f"{home}/deb/DEBIAN")

@@ -574,7 +574,7 @@ class Cell(unittest.TestCase):
         self.assertRegex(links, r"^1: lo: <LOOPBACK> .* state DOWN")
 
     def test_the_root_is_empty_and_the_environment_too(self):
-        self.assertEqual(os.listdir(f"/proc/{self.pid}/root/"), ["socks"])
+        self.assertEqual(os.listdir(f"/proc/{self.pid}/root"), ["socks"])
         self.assertEqual(pathlib.Path(f"/proc/{self.pid}/environ").read_bytes(), b"")
         mounts = pathlib.Path(f"/proc/{self.pid}/mountinfo").read_text().splitlines()
         self.assertEqual(len(mounts), 2)
