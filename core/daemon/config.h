@@ -3,12 +3,13 @@
  * The configuration file, cloister.conf(5), read and checked before anything is touched.
  *
  * INI by libinih. Every section, key and value that is not understood is refused, with file, line and key and what
- * to write instead. A new key is a field here and a line in the table of config.c.
+ * to write instead. A new key is a field here and a line in the table of config_key.c.
  */
 #ifndef CLOISTER_DAEMON_CONFIG_H
 #define CLOISTER_DAEMON_CONFIG_H
 
 #include <net/if.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -211,6 +212,8 @@ int config_load(struct config *config, const char *file, char *error);
 /* Write a message of the same form about a key that was set at `line` of the file, or nowhere (0). */
 __attribute__((format(printf, 4, 5))) void config_say(const struct config *config, int line, char *error,
                                                       const char *format, ...);
+__attribute__((format(printf, 4, 0))) void config_say_list(const struct config *config, int line, char *error,
+                                                           const char *format, va_list args);
 
 /* Check that the files which the configuration names are there. 0, or negative errno with a message as above. */
 int config_check_files(const struct config *config, char *error);
