@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The gateway: the layers joined to one another. What the loop around it does is in event_loop.c, how its process locks
- * itself in, in gateway_role.c.
+ * The gateway: the layers joined to one another. How they are built is in gateway_parts.c, what they ask of it in
+ * gateway_ops.c, what the loop around it does in event_loop.c, how its process locks itself in, in gateway_role.c.
  *
  *     frames -> tun -> tcp engine -> socks upstream -> Tor
  *                 |         |            ^
