@@ -72,6 +72,9 @@ int front_set_name(struct front_request *request, const char *text, size_t n)
     }
     if (brackets || !socks_name_valid(name))
         return -EINVAL;
+    /* It means nothing in DNS, but with it Tor takes no name for one of onion and would have an exit look for it. */
+    if (name[n - 1] == '.')
+        name[n - 1] = '\0';
     memcpy(request->name, name, n + 1);
     return 0;
 }

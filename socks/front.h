@@ -39,7 +39,7 @@ enum front_kind {
 /* What a client asks for. */
 struct front_request {
     enum socks_command command;
-    char name[SOCKS_NAME_MAX + 1]; /* as socks_name_valid() wants it; empty: `addr` */
+    char name[SOCKS_NAME_MAX + 1]; /* as socks_name_valid() wants it, without a dot at the end; empty: `addr` */
     struct ipaddr addr;            /* also where the name was an address, written out */
     uint16_t port;                 /* host order, not 0 but for RESOLVE and RESOLVE_PTR */
     uint16_t auth_len;             /* 0: he has no credentials */

@@ -92,9 +92,10 @@ static int take_header(struct front *front)
 {
     static const char *const names[] = {"Proxy-Authorization", "X-Tor-Stream-Isolation"};
     const uint8_t *colon = memchr(front->line, ':', front->len);
-    if (colon == NULL || colon == front->line || is_blank(front->line[0]))
+    size_t name = colon != NULL ? (size_t)(colon - front->line) : 0;
+    /* Nor blanks in it, so that none hides who the client is (RFC 9112 5.1), nor before it (5.2). */
+    if (name == 0 || memchr(front->line, ' ', name) != NULL || memchr(front->line, '\t', name) != NULL)
         return refuse(front, "400 Bad Request", -EPROTO);
-    size_t name = (size_t)(colon - front->line);
     const uint8_t *value = colon + 1, *end = front->line + front->len;
     while (value < end && is_blank(*value))
         value++;

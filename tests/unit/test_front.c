@@ -201,6 +201,35 @@ static void no_name_is_taken_that_tor_would_not_take(void **state)
     assert_int_equal(front_set_name(&r, "a\0b", 3), -EINVAL);
 }
 
+/* Tor looks for ".onion" at the very end, and asks an exit for everything else. */
+static void a_dot_at_the_end_hides_no_onion_name(void **state)
+{
+    (void)state;
+    static const char text[] = "\x04\x01\x00\x50\x00\x00\x00\x01\0abc.onion.\0";
+    struct front_request r;
+    assert_int_equal(feed_all(FRONT_SOCKS, TEXT(text), 0), 1);
+    assert_string_equal(front.request.name, "abc.onion");
+    assert_int_equal(feed_all(FRONT_HTTP, TEXT("CONNECT abc.onion.:80 HTTP/1.1\r\n\r\n"), 0), 1);
+    assert_string_equal(front.request.name, "abc.onion");
+    assert_int_equal(front_set_name(&r, TEXT("a.")), 0);
+    assert_string_equal(r.name, "a");
+    assert_int_equal(front_set_name(&r, TEXT("abc.onion..")), -EINVAL);
+}
+
+static void a_header_has_no_blank_in_its_name(void **state)
+{
+    (void)state;
+    static const char line[] = "CONNECT a.example:1 HTTP/1.1\r\n";
+    static const char *const bad[] = {"Proxy-Authorization : x", "Proxy-Authorization\t: x", "a b: c", ": x",
+                                      " : x"};
+    char text[128];
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        size_t n = (size_t)snprintf(text, sizeof(text), "%s%s\r\n", line, bad[i]);
+        assert_int_equal(feed_all(FRONT_HTTP, text, n, 0), -EPROTO);
+        assert_memory_equal(front.out, "HTTP/1.0 400", 12);
+    }
+}
+
 /* Whatever comes, the end is reached within so many bytes, and the answers fit. */
 static void nothing_holds_a_client_for_ever(void **state)
 {
@@ -240,6 +269,8 @@ int main(void)
         cmocka_unit_test(socks4_has_two_answers),
         cmocka_unit_test(connect_is_read_with_what_tells_clients_apart),
         cmocka_unit_test(no_name_is_taken_that_tor_would_not_take),
+        cmocka_unit_test(a_dot_at_the_end_hides_no_onion_name),
+        cmocka_unit_test(a_header_has_no_blank_in_its_name),
         cmocka_unit_test(nothing_holds_a_client_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
