@@ -25,9 +25,6 @@ enum {
     METHOD_NONE = 0x00,
     METHOD_PASSWORD = 0x02,
     METHOD_REFUSED = 0xff,
-    ATYP_IPV4 = 0x01,
-    ATYP_NAME = 0x03,
-    ATYP_IPV6 = 0x04,
     GRANTED_4 = 0x5a,
     REJECTED_4 = 0x5b,
 };
@@ -56,7 +53,7 @@ enum phase {
 
 static void answer5(struct front *front, uint8_t code)
 {
-    const uint8_t answer[10] = {VERSION_5, code, 0, ATYP_IPV4};
+    const uint8_t answer[10] = {VERSION_5, code, 0, SOCKS_ATYP_IPV4};
     front_say(front, answer, sizeof(answer));
 }
 
@@ -139,9 +136,9 @@ static int take_address5(struct front *front)
     struct front_request *r = &front->request;
     size_t n = front->len - 2u;
     r->port = be16_load(front->line + n);
-    if (front->type == ATYP_IPV4)
+    if (front->type == SOCKS_ATYP_IPV4)
         r->addr = ipaddr_v4(front->line);
-    else if (front->type == ATYP_IPV6)
+    else if (front->type == SOCKS_ATYP_IPV6)
         memcpy(r->addr.b, front->line, sizeof(r->addr.b));
     else if (front_set_name(r, (const char *)front->line, n) != 0)
         return refuse(front, SOCKS_GENERAL_FAILURE, -EINVAL);
@@ -152,11 +149,11 @@ static int take_type(struct front *front, uint8_t type)
 {
     front->type = type;
     front->len = 0;
-    front->phase = type == ATYP_NAME ? PHASE_LEN : PHASE_ADDRESS;
-    front->want = type == ATYP_IPV4 ? 4 : 16;
+    front->phase = type == SOCKS_ATYP_NAME ? PHASE_LEN : PHASE_ADDRESS;
+    front->want = type == SOCKS_ATYP_IPV4 ? 4 : 16;
     if (!command_is_known(front->command))
         return refuse(front, SOCKS_COMMAND_UNSUPPORTED, -EOPNOTSUPP);
-    if (type != ATYP_IPV4 && type != ATYP_NAME && type != ATYP_IPV6)
+    if (type != SOCKS_ATYP_IPV4 && type != SOCKS_ATYP_NAME && type != SOCKS_ATYP_IPV6)
         return refuse(front, SOCKS_ADDRESS_UNSUPPORTED, -EOPNOTSUPP);
     return 0;
 }
@@ -285,7 +282,7 @@ int front_socks_byte(struct front *front, uint8_t byte)
 static void answer4_bound(struct front *front, const struct socks_bound *bound)
 {
     uint8_t answer[8] = {0, GRANTED_4};
-    if (bound != NULL && bound->type == ATYP_IPV4 && bound->len == 4)
+    if (bound != NULL && bound->type == SOCKS_ATYP_IPV4 && bound->len == 4)
         memcpy(answer + 4, bound->host, 4);
     else if (front->request.command == SOCKS_RESOLVE || front->request.command == SOCKS_RESOLVE_PTR)
         answer[1] = REJECTED_4;
@@ -296,7 +293,7 @@ static void answer5_bound(struct front *front, const struct socks_bound *bound)
 {
     uint8_t answer[4 + 1 + 255 + 2] = {VERSION_5, SOCKS_SUCCEEDED, 0, bound->type};
     size_t n = 4;
-    if (bound->type == ATYP_NAME)
+    if (bound->type == SOCKS_ATYP_NAME)
         answer[n++] = bound->len;
     memcpy(answer + n, bound->host, bound->len);
     n += bound->len;

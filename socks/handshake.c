@@ -38,9 +38,6 @@ enum {
     METHOD_NONE = 0x00,
     METHOD_PASSWORD = 0x02,
     METHOD_REFUSED = 0xff,
-    ATYP_IPV4 = 0x01,
-    ATYP_NAME = 0x03,
-    ATYP_IPV6 = 0x04,
 };
 
 enum phase {
@@ -123,10 +120,10 @@ ssize_t socks_request_write(const struct socks_request *request, uint8_t *out, s
     *at++ = (uint8_t)request->command;
     *at++ = 0;
     if (request->name != NULL) {
-        *at++ = ATYP_NAME;
+        *at++ = SOCKS_ATYP_NAME;
         at = put_string(at, request->name, name);
     } else {
-        *at++ = v4 ? ATYP_IPV4 : ATYP_IPV6;
+        *at++ = v4 ? SOCKS_ATYP_IPV4 : SOCKS_ATYP_IPV6;
         memcpy(at, request->addr.b + 16 - address, address);
         at += address;
     }
@@ -202,11 +199,11 @@ static int take_byte(struct socks_reply *reply, uint8_t byte, struct socks_bound
             bound->type = byte;
             bound->len = 0;
         }
-        if (byte == ATYP_IPV4)
+        if (byte == SOCKS_ATYP_IPV4)
             begin_address(reply, 4);
-        else if (byte == ATYP_IPV6)
+        else if (byte == SOCKS_ATYP_IPV6)
             begin_address(reply, 16);
-        else if (byte == ATYP_NAME)
+        else if (byte == SOCKS_ATYP_NAME)
             reply->phase = PHASE_LEN;
         else
             return -EPROTO;

@@ -43,6 +43,13 @@ enum socks_code {
     SOCKS_ONION_INTRO_TIMEOUT = 0xf7,
 };
 
+/* Types of addresses. */
+enum {
+    SOCKS_ATYP_IPV4 = 0x01,
+    SOCKS_ATYP_NAME = 0x03,
+    SOCKS_ATYP_IPV6 = 0x04,
+};
+
 #define SOCKS_NAME_MAX 255u
 #define SOCKS_CREDENTIAL_MAX 255u
 /* Greeting, both credentials and a request with the longest name. */
@@ -77,7 +84,7 @@ struct socks_reply {
 
 /* The address of a reply; of interest after RESOLVE and RESOLVE_PTR. */
 struct socks_bound {
-    uint8_t type;      /* ATYP: 1 (4 bytes), 3 (name) or 4 (16 bytes) */
+    uint8_t type;      /* SOCKS_ATYP_IPV4 (4 bytes), _NAME or _IPV6 (16 bytes); 0: none came */
     uint8_t len;       /* bytes of `host` so far, then in all */
     uint8_t host[255]; /* address in network order, or name, not terminated */
 };

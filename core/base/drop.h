@@ -50,7 +50,7 @@
     X(TCP_MEMORY,        "tcp-memory",        "TCP payload for which there was no buffer")                     \
     X(TCP_REFUSED,       "tcp-refused",       "a SYN that policy refuses")                                     \
     X(CHALLENGE_LIMIT,   "challenge-limit",   "a challenge ACK beyond the rate limit (RFC 5961)")              \
-    X(DESTINATION_REFUSED, "destination-refused", "a connect into a range that is refused")                    \
+    X(DESTINATION_REFUSED, "destination-refused", "a connect into a range that is refused, or what an exit found there") \
     X(DESTINATION_UNKNOWN, "destination-unknown", "a connect to a virtual address that has no name")           \
     X(TRANSPARENT_OFF,   "transparent-off",   "a connect of a workstation that has only the gateway's own ports") \
     X(SOCKS_BAD,         "socks-bad",         "a request to a SOCKS or HTTP tunnel port that is none, or for what is not to be had")\

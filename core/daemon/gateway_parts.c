@@ -232,6 +232,7 @@ static int init_port_service(struct gateway *g)
         .drops = &g->upstream_drops,
         .ask = gateway_ask,
         .joined = gateway_joined,
+        .tells = gateway_tells,
         .ctx = g,
     };
     int status = port_service_new(&g->port_service, &config);

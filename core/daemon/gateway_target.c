@@ -222,6 +222,14 @@ struct socks_bound *gateway_target_bound(void *ctx, uint32_t tag)
     return port_service_bound(g->port_service, g->flows[tag].stream);
 }
 
+/* What is so refused as an answer to a DNS query; and a virtual address has a name already, which is another's. */
+bool gateway_tells(void *ctx, const struct ipaddr *addr)
+{
+    const struct gateway *g = ctx;
+    return !tun_is_local(&g->tun, addr) && !dns_is_virtual(g->dns, addr) &&
+           (g->config->allow_private || range_is_internet(addr));
+}
+
 void gateway_joined(void *ctx, struct tcp_flow_id id)
 {
     struct gateway *g = ctx;

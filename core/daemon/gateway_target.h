@@ -34,5 +34,6 @@ void gateway_target_done(void *ctx, uint32_t tag);
 uint8_t gateway_ask(void *ctx, struct tcp_flow_id id, const struct local_client *client,
                     const struct socks_port *port, const struct front_request *request);
 void gateway_joined(void *ctx, struct tcp_flow_id id);
+bool gateway_tells(void *ctx, const struct ipaddr *addr);
 
 #endif

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "base/pool.h"
+#include "base/share.h"
 
 #define ROOM 4096u /* bytes that are taken at once; a window to advertise, no buffer */
 
@@ -115,7 +116,7 @@ static int port_open(void *ctx, struct tcp_flow_id id, const struct local_client
     struct socks_port port;
     if (!socks_ports_find(&service->config.ports, client->tuple.dst_port, &port))
         return -ECONNREFUSED;
-    if (service->held[client->station] >= service->config.streams - service->config.streams / 4)
+    if (!share_has_room(service->held[client->station], service->pool.used, service->config.streams))
         return -EAGAIN;
     *stream = pool_take(&service->pool);
     if (*stream == 0)
@@ -241,10 +242,34 @@ const struct local_ops port_service_ops = {
 
 /* --- the upstream answers --- */
 
+/* Is what was found for a name an address that the client may have, and what was found for an address a name? */
+static bool found_is_good(const struct port_service *service, const struct port_stream *s)
+{
+    const struct socks_bound *bound = &s->bound;
+    char name[sizeof(bound->host) + 1];
+    struct ipaddr addr;
+    if (s->front.request.command == SOCKS_RESOLVE_PTR) {
+        memcpy(name, bound->host, bound->len);
+        name[bound->len] = '\0';
+        return bound->type == SOCKS_ATYP_NAME && strlen(name) == bound->len && socks_name_valid(name);
+    }
+    if (bound->type == SOCKS_ATYP_IPV4)
+        addr = ipaddr_v4(bound->host);
+    else if (bound->type == SOCKS_ATYP_IPV6)
+        memcpy(addr.b, bound->host, sizeof(addr.b));
+    else
+        return false;
+    return service->config.tells(service->config.ctx, &addr);
+}
+
 bool port_service_asked(struct port_service *service, uint32_t stream, uint8_t code, uint64_t now)
 {
     struct port_stream *s = stream_at(service, stream);
     service->now = now;
+    if (code == SOCKS_SUCCEEDED && s->front.request.command != SOCKS_CONNECT && !found_is_good(service, s)) {
+        drop_count(service->config.drops, DROP_DESTINATION_REFUSED);
+        code = SOCKS_HOST_UNREACHABLE;
+    }
     /* Of a connection there is no address to tell: Tor says "::" on a pathname socket, where over IPv4 it says "0.0.0.0", and
      * clients (torsocks) count on its length. */
     front_answer(&s->front, code, s->front.request.command == SOCKS_CONNECT ? NULL : &s->bound);

@@ -5,14 +5,15 @@
  * Each is answered here until its client has said where it is to go (socks/front.h). Then a stream is opened for it as
  * for any other flow, with data that the client has sent early; when that is answered the client is told, and from then
  * on the flow is the stream's, without another hand in between: this service forgets it. A refused client is told the
- * reason and gets the end of the stream.
+ * reason and gets the end of the stream. What RESOLVE and RESOLVE_PTR found is the word of an exit: an address that leads
+ * into a network of ours, and a name that is none, is not told.
  *
  *     HANDSHAKE --request--> ASKED --success--> JOINING --answer read--> the stream's
  *         |                    |  refused, too late; RESOLVE answered
  *         +--bad, closed----> ENDING --answer read, end of file--> released by the engine
  *
- * Each state has an end: who does not go on in time is reset. No workstation takes more than three quarters of the
- * places.
+ * Each state has an end: who does not go on in time is reset. No workstation takes more places than base/share.h
+ * leaves it.
  */
 #ifndef CLOISTER_DAEMON_PORT_SERVICE_H
 #define CLOISTER_DAEMON_PORT_SERVICE_H
@@ -40,6 +41,8 @@ struct port_service_config {
                    const struct socks_port *port, const struct front_request *request);
     /* The flow is the stream's from now on: this service has forgotten it. */
     void (*joined)(void *ctx, struct tcp_flow_id id);
+    /* May a client be told of this address, that an exit found for a name? */
+    bool (*tells)(void *ctx, const struct ipaddr *addr);
     void *ctx;
 };
 

@@ -94,6 +94,18 @@ class Spoken(Scene):
         self.assertEqual(self.call("ask5", 9050, "none.example.com", 0, 0xF0), [4, "0.0.0.0", ""])
         self.assertEqual(self.call("ask4", 9050, "0.0.0.1", 0, 0xF0, "", "www.example.com"), [0x5A, "192.0.2.9", ""])
 
+    def test_an_exit_tells_of_no_address_of_ours(self):
+        before = self.dropped("destination-refused")
+        _, virtual, _ = self.gateway.inside(smoke.ask, GATEWAY, "v.example.com")
+        found = (GATEWAY, "192.168.1.1", "127.0.0.1", virtual[0], "10.200.0.1", "fd00::1", "::ffff:10.0.0.1", "fe80::1")
+        for address in found:
+            self.gateway.server.names["evil.example.com"] = address
+            self.assertEqual(self.call("ask5", 9050, "evil.example.com", 0, 0xF0), [4, "0.0.0.0", ""], address)
+        self.assertEqual(self.call("ask4", 9050, "0.0.0.1", 0, 0xF0, "", "evil.example.com")[0], 0x5B)
+        self.gateway.server.names["192.0.2.66"] = "a\r\nb"
+        self.assertEqual(self.call("ask5", 9050, "192.0.2.66", 0, 0xF1), [4, "0.0.0.0", ""])
+        self.assertEqual(self.dropped("destination-refused"), before + len(found) + 2)
+
     def test_bind_and_udp_are_not_supported(self):
         before = self.dropped("socks-bad")
         for command in (2, 3, 0x77):

@@ -14,7 +14,7 @@
 #include "daemon/port_service.h"
 
 #define NOW 1000000000u
-#define STREAMS 8u
+#define STREAMS 16u
 #define REQUEST "\x05\x01\x00\x05\x01\x00\x01\xc6\x33\x64\x07\x00\x50"
 
 struct scene {
@@ -46,12 +46,18 @@ static void joined(void *ctx, struct tcp_flow_id id)
     scene->joined++;
 }
 
+static bool tells(void *ctx, const struct ipaddr *addr)
+{
+    (void)ctx;
+    return addr->b[12] != 10;
+}
+
 static int start(void **state)
 {
     struct scene *scene = calloc(1, sizeof(*scene));
     const struct tcp_config engine = {.max_flows = STREAMS,
                                       .max_chunks = 8,
-                                      .max_hosts = 2,
+                                      .max_hosts = 3,
                                       .max_connecting = STREAMS,
                                       .host_flows = STREAMS,
                                       .host_connecting = STREAMS,
@@ -71,11 +77,12 @@ static int start(void **state)
     assert_int_equal(socks_upstream_new(&scene->upstream, &upstream), 0);
     const struct port_service_config config = {.ports = {.whonix = true},
                                                .streams = STREAMS,
-                                               .stations = 2,
+                                               .stations = 3,
                                                .answer = 7000000,
                                                .drops = &scene->drops,
                                                .ask = ask,
                                                .joined = joined,
+                                               .tells = tells,
                                                .ctx = scene};
     assert_int_equal(port_service_new(&scene->service, &config), 0);
     port_service_attach(scene->service, scene->engine, scene->upstream);
@@ -114,7 +121,7 @@ static ssize_t read_some(struct scene *scene, uint32_t stream, uint8_t *out, siz
     return port_service_ops.read(scene->service, stream, &iov, 1, now);
 }
 
-static void no_workstation_has_all_places(void **state)
+static void neither_one_workstation_nor_two_have_all_places(void **state)
 {
     struct scene *scene = *state;
     uint32_t stream, first = 0;
@@ -124,12 +131,16 @@ static void no_workstation_has_all_places(void **state)
         first = first == 0 ? stream : first;
     }
     assert_int_equal(open_one(scene, 0, 9050, &stream), -EAGAIN);
-    for (unsigned i = 0; i < STREAMS / 4; i++)
+    for (unsigned i = 0; i < STREAMS / 4 - 1; i++)
         assert_int_equal(open_one(scene, 1, 9050, &stream), 0);
     assert_int_equal(open_one(scene, 1, 9050, &stream), -EAGAIN);
+    assert_int_equal(open_one(scene, 2, 9050, &stream), 0);
     assert_int_equal(port_service_count(scene->service), STREAMS);
+    assert_int_equal(open_one(scene, 2, 9050, &stream), -EAGAIN);
+    /* What is given back is for who has little. */
     port_service_ops.release(scene->service, first, TCP_RELEASE_ABORT);
-    assert_int_equal(open_one(scene, 0, 9050, &stream), 0);
+    assert_int_equal(open_one(scene, 0, 9050, &stream), -EAGAIN);
+    assert_int_equal(open_one(scene, 2, 9050, &stream), 0);
     assert_int_equal(stream, first);
 }
 
@@ -193,6 +204,52 @@ static void an_answer_is_read_before_the_flow_is_the_streams(void **state)
     assert_memory_equal(out, "\x05\0\0\x01\0\0\0\0\0\0", 10);
 }
 
+/* Ask by `command` for what `text` says, and have `bound` found. The answer's code, and its length in *len. */
+static uint8_t found(struct scene *scene, uint8_t command, const struct socks_bound *bound, ssize_t *len)
+{
+    const char ask5[] = {5, 1, 0, 5, (char)command, 0, 1, (char)198, 51, 100, 7, 0, 80};
+    uint32_t stream;
+    uint8_t out[300];
+    assert_int_equal(open_one(scene, 0, 9050, &stream), 0);
+    write_text(scene, stream, ask5, sizeof(ask5), NOW);
+    assert_int_equal(read_some(scene, stream, out, 2, NOW), 2);
+    *port_service_bound(scene->service, stream) = *bound;
+    assert_false(port_service_asked(scene->service, stream, SOCKS_SUCCEEDED, NOW));
+    *len = read_some(scene, stream, out, sizeof(out), NOW);
+    port_service_ops.release(scene->service, stream, TCP_RELEASE_CLOSE);
+    return out[1];
+}
+
+static void no_exit_tells_of_an_address_of_ours(void **state)
+{
+    struct scene *scene = *state;
+    const struct {
+        uint8_t command, code;
+        ssize_t len;
+        struct socks_bound bound;
+    } cases[] = {
+        {SOCKS_RESOLVE, 0, 10, {.type = 1, .len = 4, .host = {192, 0, 2, 1}}},
+        {SOCKS_RESOLVE, 4, 10, {.type = 1, .len = 4, .host = {10, 152, 152, 10}}},
+        {SOCKS_RESOLVE, 0, 22, {.type = 4, .len = 16, .host = {0x20, 1, 0xd, 0xb8}}},
+        {SOCKS_RESOLVE, 4, 10, {.type = 4, .len = 16, .host = {[10] = 0xff, 0xff, 10, 0, 0, 1}}},
+        {SOCKS_RESOLVE, 4, 10, {.type = 3, .len = 1, .host = "a"}},
+        {SOCKS_RESOLVE, 4, 10, {.type = 0}},
+        {SOCKS_RESOLVE_PTR, 0, 4 + 1 + 3 + 2, {.type = 3, .len = 3, .host = "a.b"}},
+        {SOCKS_RESOLVE_PTR, 4, 10, {.type = 3, .len = 3, .host = "a\nb"}},
+        {SOCKS_RESOLVE_PTR, 4, 10, {.type = 3, .len = 3, .host = "a\0b"}},
+        {SOCKS_RESOLVE_PTR, 4, 10, {.type = 3, .len = 0}},
+        {SOCKS_RESOLVE_PTR, 4, 10, {.type = 1, .len = 4, .host = {192, 0, 2, 1}}},
+    };
+    unsigned refused = 0;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ssize_t len;
+        assert_int_equal(found(scene, cases[i].command, &cases[i].bound, &len), cases[i].code);
+        assert_int_equal(len, cases[i].len);
+        refused += cases[i].code != 0;
+    }
+    assert_int_equal(scene->drops.by[DROP_DESTINATION_REFUSED], refused);
+}
+
 static void a_refusal_of_ours_is_an_answer_and_an_end(void **state)
 {
     struct scene *scene = *state;
@@ -226,10 +283,11 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        CASE(no_workstation_has_all_places),
+        CASE(neither_one_workstation_nor_two_have_all_places),
         CASE(one_that_says_nothing_is_ended_in_time_and_counted_once),
         CASE(who_waits_too_long_for_tor_is_told),
         CASE(an_answer_is_read_before_the_flow_is_the_streams),
+        CASE(no_exit_tells_of_an_address_of_ours),
         CASE(a_refusal_of_ours_is_an_answer_and_an_end),
         CASE(a_client_that_closes_unasked_is_ended),
     };
