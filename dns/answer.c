@@ -10,8 +10,8 @@
 #include <errno.h>
 
 #include "dns/internal.h"
+#include "dns/layout.h"
 
-#define ALIGNMENT 64u         /* bytes */
 #define PATIENCE 8000000u     /* us a query waits at most; a client rarely waits more than ten seconds */
 #define ASKING_SHARE 16u      /* one lookup of so many may be under way */
 #define WAITERS_PER_LOOKUP 1u /* queries that may wait, for each lookup there is room for */
@@ -59,11 +59,6 @@ struct layout {
     size_t full_at, table, lookups, message, end;
 };
 
-static size_t round_up(size_t n)
-{
-    return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
 /* All zero if the configuration is out of range. */
 static struct layout layout_of(const struct dns_config *config)
 {
@@ -76,10 +71,10 @@ static struct layout layout_of(const struct dns_config *config)
         config->udp_max < DNS_UDP_MIN || config->udp_max > DNS_UDP_MAX ||
         (config->lookups > 0 && lookups_size == 0))
         return none;
-    struct layout l = {.full_at = round_up(sizeof(struct dns))};
-    l.table = l.full_at + round_up(config->max_hosts * sizeof(uint64_t));
-    l.lookups = l.table + round_up(table_size);
-    l.message = l.lookups + round_up(lookups_size);
+    struct layout l = {.full_at = dns_layout_round_up(sizeof(struct dns))};
+    l.table = l.full_at + dns_layout_round_up(config->max_hosts * sizeof(uint64_t));
+    l.lookups = l.table + dns_layout_round_up(table_size);
+    l.message = l.lookups + dns_layout_round_up(lookups_size);
     l.end = l.message + (config->lookups > 0 ? DNS_TCP_MAX : 0);
     return l;
 }

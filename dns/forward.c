@@ -4,22 +4,13 @@
 #include <errno.h>
 #include <string.h>
 
-#define FLAG_QR 0x8000u
-#define FLAG_OPCODE 0x7800u
-#define FLAG_TC 0x0200u
-#define FLAG_RD 0x0100u
-#define FLAG_RA 0x0080u
-#define FLAG_AD 0x0020u
-#define FLAG_CD 0x0010u
-#define EDNS_DO 0x8000u
-
 size_t dns_forward_query(const struct dns_lookup_key *key, uint16_t id, uint8_t out[DNS_FORWARD_QUERY_MAX])
 {
     uint16_t flags = 0;
     if ((key->flags & DNS_LOOKUP_RD) != 0)
-        flags |= FLAG_RD;
+        flags |= DNS_FLAG_RD;
     if ((key->flags & DNS_LOOKUP_CD) != 0)
-        flags |= FLAG_CD;
+        flags |= DNS_FLAG_CD;
     memset(out, 0, DNS_HEADER_SIZE);
     be16_store(out, id);
     be16_store(out + 2, flags);
@@ -36,14 +27,9 @@ size_t dns_forward_query(const struct dns_lookup_key *key, uint16_t id, uint8_t 
     out[n] = 0;
     be16_store(out + n + 1, DNS_TYPE_OPT);
     be16_store(out + n + 3, DNS_UDP_MAX);
-    be32_store(out + n + 5, (key->flags & DNS_LOOKUP_DO) != 0 ? EDNS_DO : 0);
+    be32_store(out + n + 5, (key->flags & DNS_LOOKUP_DO) != 0 ? DNS_EDNS_DO : 0);
     be16_store(out + n + 9, 0);
     return n + 11;
-}
-
-static uint8_t lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
 }
 
 /* `name` is in lower case. */
@@ -52,7 +38,7 @@ static bool same_name(const struct dns_name *answered, const struct dns_name *na
     if (answered->len != name->len)
         return false;
     for (size_t i = 0; i < name->len; i++) {
-        if (lower(answered->wire[i]) != name->wire[i])
+        if (dns_name_lower(answered->wire[i]) != name->wire[i])
             return false;
     }
     return true;
@@ -69,7 +55,8 @@ int dns_forward_check(struct bytes answer, const struct dns_lookup_key *key, uin
     before += bytes_u16(&b);
     uint32_t records = before + bytes_u16(&b);
     *opt = 0;
-    if (!bytes_ok(&b) || got_id != id || (flags & (FLAG_QR | FLAG_OPCODE | FLAG_TC)) != FLAG_QR || questions != 1)
+    if (!bytes_ok(&b) || got_id != id || (flags & (DNS_FLAG_QR | DNS_FLAGS_OPCODE | DNS_FLAG_TC)) != DNS_FLAG_QR ||
+        questions != 1)
         return -EBADMSG;
     if (!dns_name_read(&b, &name) || bytes_u16(&b) != key->type || bytes_u16(&b) != DNS_CLASS_IN || !bytes_ok(&b) ||
         !same_name(&name, &key->name))
@@ -108,7 +95,8 @@ size_t dns_forward_reply(struct bytes answer, size_t opt, const struct dns_query
     }
     memcpy(out, answer.at, answer.left);
     uint16_t flags = be16_load(out + 2);
-    flags = (uint16_t)((flags & ~(FLAG_AD | FLAG_RD | FLAG_CD)) | FLAG_RA | (query->flags & (FLAG_RD | FLAG_CD)));
+    flags = (uint16_t)((flags & ~(DNS_FLAG_AD | DNS_FLAG_RD | DNS_FLAG_CD)) | DNS_FLAG_RA |
+                       (query->flags & (DNS_FLAG_RD | DNS_FLAG_CD)));
     be16_store(out, query->id);
     be16_store(out + 2, flags);
     memcpy(out + DNS_HEADER_SIZE, query->name.wire, query->name.len); /* in the client's case */

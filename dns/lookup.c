@@ -24,8 +24,8 @@
 #include "base/pool.h"
 #include "base/share.h"
 #include "base/siphash.h"
+#include "dns/layout.h"
 
-#define ALIGNMENT 64u          /* bytes */
 #define LOOKUPS_MIN 64u        /* so that three quarters of it are enough for anybody */
 #define WAITERS_OF_LOOKUP 256u /* queries, each of which is compared with whatever comes */
 #define MICROSECONDS 1000000u
@@ -74,11 +74,6 @@ struct dns_lookups {
     struct list known, waited;
 };
 
-static size_t round_up(size_t n)
-{
-    return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
 static uint32_t bucket_count(uint32_t lookups)
 {
     uint32_t n = LOOKUPS_MIN;
@@ -95,12 +90,12 @@ struct layout {
 static struct layout layout_of(const struct dns_lookups_config *config)
 {
     struct layout l;
-    l.hosts = round_up(sizeof(struct dns_lookups));
-    l.buckets = l.hosts + round_up(config->max_hosts * sizeof(struct use));
-    l.pool_overhead = l.buckets + round_up(bucket_count(config->lookups) * sizeof(uint32_t));
-    l.waiter_overhead = l.pool_overhead + round_up(pool_overhead(config->lookups));
-    l.pool = l.waiter_overhead + round_up(pool_overhead(config->waiters));
-    l.waiters = l.pool + round_up((size_t)config->lookups * sizeof(struct lookup));
+    l.hosts = dns_layout_round_up(sizeof(struct dns_lookups));
+    l.buckets = l.hosts + dns_layout_round_up(config->max_hosts * sizeof(struct use));
+    l.pool_overhead = l.buckets + dns_layout_round_up(bucket_count(config->lookups) * sizeof(uint32_t));
+    l.waiter_overhead = l.pool_overhead + dns_layout_round_up(pool_overhead(config->lookups));
+    l.pool = l.waiter_overhead + dns_layout_round_up(pool_overhead(config->waiters));
+    l.waiters = l.pool + dns_layout_round_up((size_t)config->lookups * sizeof(struct lookup));
     l.end = l.waiters + (size_t)config->waiters * sizeof(struct waiter);
     return l;
 }

@@ -13,16 +13,6 @@
 #include <assert.h>
 #include <errno.h>
 
-/* Second word of the header. */
-#define FLAG_QR 0x8000u
-#define FLAG_TC 0x0200u
-#define FLAG_RD 0x0100u
-#define FLAG_RA 0x0080u
-#define FLAG_CD 0x0010u
-#define OPCODE_MASK 0x7800u
-#define OPCODE_QUERY 0u
-
-#define EDNS_DO 0x8000u
 #define OPT_SIZE 11u
 #define POINTER_TO_QUESTION (0xc000u | DNS_HEADER_SIZE)
 
@@ -41,7 +31,7 @@ static int opt_read(struct bytes *b, struct dns_query *query)
         return DNS_FORMERR;
     query->edns = true;
     query->udp_size = size > DNS_UDP_MIN ? size : DNS_UDP_MIN; /* RFC 6891 6.2.3 */
-    query->dnssec_ok = (extended & EDNS_DO) != 0;
+    query->dnssec_ok = (extended & DNS_EDNS_DO) != 0;
     return (extended >> 16 & 0xff) == 0 ? DNS_NOERROR : DNS_BADVERS;
 }
 
@@ -83,10 +73,10 @@ int dns_query_read(struct bytes message, struct dns_query *query)
     uint16_t answers = bytes_u16(&b);
     uint16_t authorities = bytes_u16(&b);
     uint16_t additional = bytes_u16(&b);
-    if (!bytes_ok(&b) || (query->flags & FLAG_QR) != 0)
+    if (!bytes_ok(&b) || (query->flags & DNS_FLAG_QR) != 0)
         return -EBADMSG;
 
-    int result = (query->flags & OPCODE_MASK) == OPCODE_QUERY ? DNS_NOERROR : DNS_NOTIMP;
+    int result = (query->flags & DNS_FLAGS_OPCODE) == DNS_OPCODE_QUERY ? DNS_NOERROR : DNS_NOTIMP;
     if (questions != 1) /* RFC 9619; an unknown opcode comes first, its message may look like anything */
         return result != DNS_NOERROR ? result : DNS_FORMERR;
     struct dns_name name;
@@ -121,7 +111,7 @@ static void put(struct dns_reply *reply, const void *data, size_t n)
 
 void dns_reply_truncate(struct dns_reply *reply)
 {
-    reply->flags |= FLAG_TC;
+    reply->flags |= DNS_FLAG_TC;
     reply->used = reply->body;
     reply->answers = 0;
     reply->authorities = 0;
@@ -132,7 +122,7 @@ void dns_reply_truncate(struct dns_reply *reply)
 static bool record(struct dns_reply *reply, uint16_t *count, uint16_t owner, uint16_t type, uint32_t ttl,
                    size_t len)
 {
-    if ((reply->flags & FLAG_TC) != 0)
+    if ((reply->flags & DNS_FLAG_TC) != 0)
         return false;
     if (reply->limit - reply->used < 12 + len) {
         dns_reply_truncate(reply);
@@ -161,7 +151,8 @@ void dns_reply_begin(struct dns_reply *reply, const struct dns_query *query, enu
     if (reply->edns)
         reply->limit -= OPT_SIZE;
     reply->dnssec_ok = query->dnssec_ok;
-    reply->flags = (uint16_t)(FLAG_QR | FLAG_RA | (query->flags & (OPCODE_MASK | FLAG_RD | FLAG_CD)));
+    reply->flags =
+        (uint16_t)(DNS_FLAG_QR | DNS_FLAG_RA | (query->flags & (DNS_FLAGS_OPCODE | DNS_FLAG_RD | DNS_FLAG_CD)));
 
     put_u16(reply, query->id);
     reply->used = DNS_HEADER_SIZE; /* the rest of the header comes at the end, when it is known */
@@ -222,7 +213,7 @@ size_t dns_reply_end(struct dns_reply *reply)
         out[reply->used++] = 0; /* the root's name */
         put_u16(reply, DNS_TYPE_OPT);
         put_u16(reply, DNS_UDP_MAX);
-        put_u32(reply, (uint32_t)(reply->rcode >> 4) << 24 | (reply->dnssec_ok ? EDNS_DO : 0));
+        put_u32(reply, (uint32_t)(reply->rcode >> 4) << 24 | (reply->dnssec_ok ? DNS_EDNS_DO : 0));
         put_u16(reply, 0);
     }
     return reply->used;

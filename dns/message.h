@@ -21,6 +21,18 @@
 #define DNS_UDP_MAX 1232u  /* bytes we send over UDP at most, and say we take: no fragment on any link */
 #define DNS_TCP_MAX 65535u /* bytes of a message over TCP */
 
+/* The second word of the header (RFC 1035 4.1.1, RFC 4035 3.2). */
+#define DNS_FLAG_QR 0x8000u /* an answer */
+#define DNS_FLAG_TC 0x0200u /* cut short */
+#define DNS_FLAG_RD 0x0100u /* ask others, too */
+#define DNS_FLAG_RA 0x0080u /* others are asked */
+#define DNS_FLAG_AD 0x0020u /* its data are authentic */
+#define DNS_FLAG_CD 0x0010u /* do not check that */
+#define DNS_FLAGS_OPCODE 0x7800u
+#define DNS_OPCODE_QUERY 0u
+
+#define DNS_EDNS_DO 0x8000u /* of the low half of OPT's TTL: DNSSEC's records are welcome (RFC 3225) */
+
 /* Types, classes and codes of the IANA registry, as far as they are known here. */
 enum dns_type {
     DNS_TYPE_A = 1,

@@ -60,11 +60,10 @@ bool dns_name_skip(struct bytes *b, size_t offset)
     }
 }
 
-/* The lower-case form of a host name's byte, or '?' if it can be in none. No locale has a say in it. */
+/* The lower-case form of a host name's byte, or '?' if it can be in none. */
 static char plain_char(uint8_t c)
 {
-    if (c >= 'A' && c <= 'Z')
-        return (char)(c - 'A' + 'a');
+    c = dns_name_lower(c);
     if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_')
         return (char)c;
     return '?';

@@ -26,6 +26,12 @@ struct dns_name {
     uint8_t wire[DNS_NAME_MAX]; /* case as it came */
 };
 
+/* The lower-case form of a byte of a name. No locale has a say in it. */
+static inline uint8_t dns_name_lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+}
+
 /* Read a name that must not be compressed: nothing stands before the question that a pointer could mean. Returns
  * false, and spoils the view, if it ends early, is too long, or uses a pointer or an unknown label type. */
 bool dns_name_read(struct bytes *b, struct dns_name *name);

@@ -16,11 +16,6 @@
 #define NOTHING_TTL_MAX 10u /* s */
 #define FAILURE_TTL 1u      /* s, so that what is asked in a storm fails once */
 
-static uint8_t lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
-}
-
 static uint8_t flags_of(const struct dns_query *query)
 {
     unsigned flags = 0;
@@ -28,9 +23,9 @@ static uint8_t flags_of(const struct dns_query *query)
         flags |= DNS_LOOKUP_EDNS;
     if (query->dnssec_ok)
         flags |= DNS_LOOKUP_DO;
-    if ((query->flags & 0x0010) != 0)
+    if ((query->flags & DNS_FLAG_CD) != 0)
         flags |= DNS_LOOKUP_CD;
-    if ((query->flags & 0x0100) != 0)
+    if ((query->flags & DNS_FLAG_RD) != 0)
         flags |= DNS_LOOKUP_RD;
     return (uint8_t)flags;
 }
@@ -46,7 +41,7 @@ static void key_of(struct dns_lookup_key *key, enum dns_lookup_kind kind, const 
     }
     key->name.len = query->name.len;
     for (size_t i = 0; i < query->name.len; i++)
-        key->name.wire[i] = lower(query->name.wire[i]);
+        key->name.wire[i] = dns_name_lower(query->name.wire[i]);
 }
 
 /* The number of a message to a resolver. It is alone on its stream, so this need not be a secret. */
@@ -175,7 +170,7 @@ static void conclude_name(struct dns *dns, uint32_t handle, struct bytes name, u
         len--;
     bool plain = len > 0 && len <= DNS_TEXT_MAX;
     for (size_t i = 0; plain && i < len; i++) {
-        text[i] = (char)lower(name.at[i]);
+        text[i] = (char)dns_name_lower(name.at[i]);
         plain = text[i] == '.' || text[i] == '-' || text[i] == '_' || (text[i] >= '0' && text[i] <= '9') ||
                 (text[i] >= 'a' && text[i] <= 'z');
     }

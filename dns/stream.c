@@ -12,10 +12,10 @@
 
 #include "base/pool.h"
 #include "base/share.h"
+#include "dns/layout.h"
 
 #define BLOCK_SIZE 4096u /* bytes */
 #define PREFIX_SIZE 2u   /* bytes of length before each message */
-#define ALIGNMENT 64u    /* bytes */
 
 struct stream {
     uint32_t older, newer; /* neighbours in the list by silence, 0 at the ends */
@@ -46,11 +46,6 @@ struct dns_streams {
     uint32_t oldest, newest; /* ends of the list by silence */
 };
 
-static size_t round_up(size_t n)
-{
-    return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
 /* Where the parts of the memory begin; the last is its end. */
 struct layout {
     size_t hosts, stream_overhead, block_overhead, streams, blocks, end;
@@ -59,11 +54,11 @@ struct layout {
 static struct layout layout_of(const struct dns_streams_config *config)
 {
     struct layout l;
-    l.hosts = round_up(sizeof(struct dns_streams));
-    l.stream_overhead = l.hosts + round_up(config->max_hosts * sizeof(uint32_t));
-    l.block_overhead = l.stream_overhead + round_up(pool_overhead(config->streams));
-    l.streams = l.block_overhead + round_up(pool_overhead(config->blocks));
-    l.blocks = l.streams + round_up((size_t)config->streams * sizeof(struct stream));
+    l.hosts = dns_layout_round_up(sizeof(struct dns_streams));
+    l.stream_overhead = l.hosts + dns_layout_round_up(config->max_hosts * sizeof(uint32_t));
+    l.block_overhead = l.stream_overhead + dns_layout_round_up(pool_overhead(config->streams));
+    l.streams = l.block_overhead + dns_layout_round_up(pool_overhead(config->blocks));
+    l.blocks = l.streams + dns_layout_round_up((size_t)config->streams * sizeof(struct stream));
     l.end = l.blocks + (size_t)config->blocks * sizeof(struct block);
     return l;
 }
