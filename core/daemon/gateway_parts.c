@@ -229,6 +229,7 @@ static int init_port_service(struct gateway *g)
         .streams = c->flows < PORT_STREAMS ? c->flows : PORT_STREAMS,
         .stations = c->workstations,
         .answer = c->connect_timeout * UINT64_C(1000000),
+        .half_close = c->half_close,
         .drops = &g->upstream_drops,
         .ask = gateway_ask,
         .joined = gateway_joined,
@@ -257,7 +258,9 @@ static void list_listeners(const struct gateway *g, char *out, size_t size)
     out[0] = '\0';
     for (uint32_t i = 0; i < 2 + ports->count && size - n > 32; i++) {
         struct socks_port port;
-        if (socks_ports_find(ports, i < 2 ? likely[i] : ports->port[i - 2].port, &port) && port.kind == FRONT_SOCKS)
+        uint16_t number = i < 2 ? likely[i] : ports->port[i - 2].port;
+        bool again = i >= 2 && (number == likely[0] || number == likely[1]);
+        if (!again && socks_ports_find(ports, number, &port) && port.kind == FRONT_SOCKS)
             n += (size_t)snprintf(out + n, size - n, "%s\"%u.%u.%u.%u:%u\"", n > 0 ? " " : "", a[0], a[1], a[2],
                                   a[3], port.port);
     }

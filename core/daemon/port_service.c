@@ -219,8 +219,19 @@ static ssize_t port_read(void *ctx, uint32_t stream, const struct iovec *iov, in
 static void port_closed(void *ctx, uint32_t stream)
 {
     struct port_service *service = ctx;
-    if (stream_at(service, stream)->phase == PHASE_HANDSHAKE)
+    switch ((enum phase)stream_at(service, stream)->phase) {
+    case PHASE_HANDSHAKE:
         end_stream(service, stream);
+        break;
+    case PHASE_ASKED:
+    case PHASE_JOINING:
+        /* It is said only once, and not again to whoever has the flow from then on. */
+        if (service->config.half_close)
+            socks_upstream_closed(service->upstream, local_events_id(&service->events, stream));
+        break;
+    default:
+        break;
+    }
 }
 
 static void port_release(void *ctx, uint32_t stream, enum tcp_release how)

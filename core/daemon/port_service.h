@@ -35,6 +35,7 @@ struct port_service_config {
     uint32_t streams;    /* clients at once that are not the stream's yet, at most POOL_MAX_SLOTS */
     uint32_t stations;   /* station numbers are below this */
     uint64_t answer;     /* microseconds that the answer may take */
+    bool half_close;     /* is the server told that a client closed his side? */
     struct drops *drops; /* where what is refused is counted; outlives the service */
     /* Open a stream for what a client asks at `port`, as the flow `id`. 0, or the enum socks_code to tell him. */
     uint8_t (*ask)(void *ctx, struct tcp_flow_id id, const struct local_client *client,

@@ -255,7 +255,7 @@ def from_other(address):
 class Control(Scene):
     """The filtered control port."""
 
-    extra = "[ports]\ncontrol = yes\n"
+    extra = '[ports]\ncontrol = yes\n[socks-port "9150"]\n'
 
     def test_tor_browsers_new_identity(self):
         run("ip", "-n", self.gateway.namespace, "addr", "add", f"{OTHER}/18", "dev", "cloister0")
@@ -305,6 +305,20 @@ class Free(Scene):
         run("ip", "-n", self.gateway.namespace, "addr", "add", f"{OTHER}/18", "dev", "cloister0")
         self.assertEqual(self.gateway.inside(reach_from, OTHER, FAR, 7), 0)
         self.assertEqual(self.gateway.inside(smoke.ask, GATEWAY, "www.example.com")[0], 0)
+
+
+class Forward(Scene):
+    """A server that can half close is told when a client does."""
+
+    extra = "[tcp]\nhalf_close = forward\n"
+
+    def test_one_who_closes_with_his_request(self):
+        text = b"\x05\x01\x00" + socks_client.request5(FAR, 1002) + b"early data"
+        for _ in range(5):
+            self.assertEqual(self.call("say", 9050, text.hex(), True), "0500" + "05000001000000000000" + b"early data".hex())
+
+    def test_one_who_closes_later(self):
+        self.assertEqual(self.call("echo_at_end", 9050, FAR, 1002, "later"), "later")
 
 
 def reach_from(source, address, port):

@@ -101,6 +101,16 @@ def echo5(port, target, target_port, user=None, password=None, text="hello"):
         return exactly(peer, len(text)).decode()
 
 
+def echo_at_end(port, target, target_port, text):
+    with dial(port) as peer:
+        negotiate(peer, None, None)
+        peer.sendall(request5(target, target_port))
+        reply5(peer)
+        peer.sendall(text.encode())
+        peer.shutdown(socket.SHUT_WR)
+        return read_all(peer).decode()
+
+
 def split(port, target, target_port, pieces):
     """The whole of it, with early data, cut into pieces of so many bytes; then the echo."""
     whole = b"\x05\x02\x00\x02" + credentials("user", "secret") + request5(target, target_port) + b"early data"
