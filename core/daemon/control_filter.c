@@ -81,13 +81,25 @@ static void signal_tor(struct control_filter *f, const char *what)
     say(f, "250 OK\r\n");
 }
 
+/* HTTP, or bytes that are no text, as in TLS. */
+static bool is_stranger(const char *line)
+{
+    for (const char *p = line; *p != '\0'; p++)
+        if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
+            return true;
+    return strstr(line, " HTTP/") != NULL;
+}
+
 static void answer(struct control_filter *f, const struct control_filter_facts *facts)
 {
     char *rest = f->line;
     f->line[f->len] = '\0';
     f->lines++;
-    if (strlen(f->line) != f->len) { /* a NUL byte */
+    const bool first = !f->begun, nul = strlen(f->line) != f->len;
+    f->begun = true;
+    if (nul || (first && is_stranger(f->line))) {
         refuse(f);
+        f->ended = first;
         return;
     }
     const char *command = strsep(&rest, " ");

@@ -11,7 +11,8 @@
  *     GETINFO version | status/circuit-established | net/listeners/socks, up to four keys
  *     QUIT
  *
- * Everything else is answered with 510. A line too long ends the session.
+ * Everything else is answered with 510. A line too long ends the session. So does a first line that no client of the
+ * protocol would say: a page can have a browser connect here, and chooses lines of what it sends, but never the first.
  */
 #ifndef CLOISTER_DAEMON_CONTROL_FILTER_H
 #define CLOISTER_DAEMON_CONTROL_FILTER_H
@@ -38,6 +39,7 @@ struct control_filter_facts {
 struct control_filter {
     uint16_t len; /* of the line so far */
     uint16_t out_len;
+    bool begun;        /* its first line has come */
     bool ended;        /* no more is taken; close when `out` is read */
     uint32_t newnyms;  /* how often new identities were asked for: the owner acts on it, and sets it to 0 */
     uint32_t filtered; /* how many lines were answered with 510: the owner counts it, and sets it to 0 */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/bucket.h"
+#include "base/share.h"
 
 #define ROOM 1024u /* bytes that are taken at once; a window to advertise, no buffer */
 
@@ -20,6 +21,7 @@ struct control_service {
     struct control_service_config config;
     struct local_events events;
     uint8_t *held;                                         /* sessions of each station */
+    uint32_t used;                                         /* sessions of all */
     struct session sessions[CONTROL_SERVICE_SESSIONS + 1]; /* by number, from 1 */
 };
 
@@ -61,11 +63,13 @@ static int session_open(void *ctx, struct tcp_flow_id id, const struct local_cli
     (void)now;
     while (i <= CONTROL_SERVICE_SESSIONS && service->sessions[i].used)
         i++;
-    if (i > CONTROL_SERVICE_SESSIONS || service->held[client->station] == CONTROL_SERVICE_SHARE) {
+    const uint8_t own = service->held[client->station];
+    if (own == CONTROL_SERVICE_SHARE || !share_has_room(own, service->used, CONTROL_SERVICE_SESSIONS)) {
         drop_count(service->config.drops, DROP_CONTROL_FULL);
         return -EACCES;
     }
     service->held[client->station]++;
+    service->used++;
     service->sessions[i] = (struct session){.used = true, .station = client->station};
     control_filter_init(&service->sessions[i].filter);
     local_events_begin(&service->events, i, id);
@@ -145,6 +149,7 @@ static void session_release(void *ctx, uint32_t stream, enum tcp_release how)
     struct session *s = &service->sessions[stream];
     (void)how;
     service->held[s->station]--;
+    service->used--;
     s->used = false;
     local_events_end(&service->events, stream);
 }

@@ -3,7 +3,7 @@
  * Sessions of workstations at the filtered control port (control_filter.h), which end in the gateway process: there is no
  * way from here to Tor's own control connection, which is the supervisor's.
  *
- * Bounded: sessions in all and of each workstation, and lines per second of each session; who is faster is ended.
+ * Bounded: sessions in all and of each workstation, the last of all for who has few, and lines per second of each session; who is faster is ended.
  */
 #ifndef CLOISTER_DAEMON_CONTROL_SERVICE_H
 #define CLOISTER_DAEMON_CONTROL_SERVICE_H

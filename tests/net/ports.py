@@ -280,6 +280,13 @@ class Control(Scene):
         self.assertEqual(self.dropped("control-filtered"), before + 5)
         self.assertEqual(self.call("control", ["x" * 600])[-2:], ["510 Command filtered", "<end>"])
 
+    def test_a_page_in_a_browser_gets_no_new_identity(self):
+        before = self.identity("echo5", 9150, FAR, 7, "site", "0")
+        for first in ("POST / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\n"):
+            text = (first + "AUTHENTICATE\r\nSIGNAL NEWNYM\r\nQUIT\r\n").encode("latin-1").hex()
+            self.assertEqual(self.call("say", 9051, text), b"510 Command filtered\r\n".hex())
+        self.assertEqual(before, self.identity("echo5", 9150, FAR, 7, "site", "0"))
+
     def test_sessions_are_bounded(self):
         self.assertEqual(self.call("hold", 9051, 12), 8)
 

@@ -83,7 +83,6 @@ static void everything_else_is_not(void **state)
                                         "RESOLVE a",
                                         "TAKEOWNERSHIP",
                                         "DROPGUARDS",
-                                        "\x01\xff",
                                         "QUITE"};
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         char text[128];
@@ -93,6 +92,38 @@ static void everything_else_is_not(void **state)
         assert_int_equal(filter.newnyms, 0);
         assert_false(filter.ended);
     }
+}
+
+/* What a page in a browser can have sent here: the first line is the browser's. */
+static void a_browser_gets_no_word_in(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "POST / HTTP/1.1\r\nHost: x\r\n\r\nSIGNAL NEWNYM\r\n", "GET /AUTHENTICATE HTTP/1.0\nSIGNAL NEWNYM\n",
+        "\x16\x03\x01\x02\nAUTHENTICATE\nSIGNAL NEWNYM\n", "\x80\n\nSIGNAL NEWNYM\n", "\t\r\nSIGNAL NEWNYM\r\n"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        for (size_t piece = 1; piece < 80; piece++) {
+            assert_string_equal(answer(texts[i], piece), "510 Command filtered\r\n");
+            assert_true(filter.ended);
+            assert_int_equal(filter.newnyms, 0);
+        }
+    }
+    /* Later there may be any bytes, in a password say. */
+    assert_string_equal(answer("AUTHENTICATE\r\n\x01\xff\r\nAUTHENTICATE \"\xe4 HTTP/1\"\r\nSIGNAL NEWNYM\r\n", 7),
+                        "250 OK\r\n510 Command filtered\r\n250 OK\r\n250 OK\r\n");
+}
+
+static void a_byte_of_zeros_is_no_end_of_a_command(void **state)
+{
+    static const char text[] = "AUTHENTICATE\nSIGNAL NEWNYM\0x\nQUIT\n";
+    struct bytes in = bytes_of(text, sizeof(text) - 1);
+    (void)state;
+    control_filter_init(&filter);
+    while (in.left > 0 && !filter.ended)
+        control_filter_feed(&filter, &facts, &in);
+    assert_int_equal(filter.newnyms, 0);
+    assert_int_equal(filter.filtered, 1);
+    assert_int_equal(filter.lines, 3);
 }
 
 static void a_line_too_long_ends_the_session(void **state)
@@ -124,7 +155,8 @@ static struct control_service *service;
 static int start(void **state)
 {
     (void)state;
-    const struct control_service_config config = {.stations = 2, .facts = facts, .drops = &drops, .newnym = newnym};
+    const struct control_service_config config = {
+        .stations = 32, .facts = facts, .drops = &drops, .newnym = newnym};
     memset(newnyms, 0, sizeof(newnyms));
     drops = (struct drops){{0}};
     return control_service_new(&service, &config);
@@ -188,6 +220,20 @@ static void sessions_of_a_workstation_are_few(void **state)
     assert_int_equal(open_one(0, &stream), 0);
 }
 
+static void many_workstations_leave_some_for_another(void **state)
+{
+    uint32_t stream;
+    unsigned all = 0;
+    (void)state;
+    for (uint32_t station = 0; station < CONTROL_SERVICE_SESSIONS / CONTROL_SERVICE_SHARE; station++)
+        for (unsigned i = 0; i < CONTROL_SERVICE_SHARE; i++)
+            all += open_one(station, &stream) == 0;
+    assert_in_range(all, CONTROL_SERVICE_SESSIONS - 2, CONTROL_SERVICE_SESSIONS - 1);
+    assert_int_equal(open_one(31, &stream), 0);
+    control_service_ops.release(service, stream, TCP_RELEASE_CLOSE);
+    assert_int_equal(open_one(30, &stream), 0);
+}
+
 static void who_does_not_read_is_not_answered_for_ever(void **state)
 {
     uint32_t stream;
@@ -225,9 +271,12 @@ int main(void)
         cmocka_unit_test(tor_browsers_new_identity_works),
         cmocka_unit_test(what_is_harmless_is_told),
         cmocka_unit_test(everything_else_is_not),
+        cmocka_unit_test(a_browser_gets_no_word_in),
+        cmocka_unit_test(a_byte_of_zeros_is_no_end_of_a_command),
         cmocka_unit_test(a_line_too_long_ends_the_session),
         cmocka_unit_test_setup_teardown(new_identities_are_for_who_asked, start, stop),
         cmocka_unit_test_setup_teardown(sessions_of_a_workstation_are_few, start, stop),
+        cmocka_unit_test_setup_teardown(many_workstations_leave_some_for_another, start, stop),
         cmocka_unit_test_setup_teardown(who_does_not_read_is_not_answered_for_ever, start, stop),
         cmocka_unit_test_setup_teardown(who_is_too_fast_is_ended, start, stop),
     };
