@@ -137,12 +137,10 @@ int tor_process_arguments(const struct tor_process_config *config, struct tor_ar
         err = add_option(out, "--DisableNetwork", "1");
     if (err == 0)
         err = add_option(out, "--Sandbox", config->sandbox ? "1" : "0");
-    /* Tor looks for its list of countries where its sandbox does not let it, and calls that a bug of its own at every
-     * start. It has no such list here in any case. */
-    if (err == 0 && config->sandbox)
-        err = add_option(out, "--GeoIPFile", "/dev/null");
-    if (err == 0 && config->sandbox)
-        err = add_option(out, "--GeoIPv6File", "/dev/null");
+    if (err == 0 && config->geoip != NULL)
+        err = add_option(out, "--GeoIPFile", config->geoip);
+    if (err == 0 && config->geoip6 != NULL)
+        err = add_option(out, "--GeoIPv6File", config->geoip6);
     /* Another Tor with the same torrc has them. */
     static const char *const not_ours[] = {"--/ControlPort", "--/ControlSocket", "--/HiddenServiceDir"};
     for (size_t i = 0; err == 0 && config->further && i < sizeof(not_ours) / sizeof(not_ours[0]); i++)

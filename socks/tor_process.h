@@ -25,7 +25,11 @@ struct tor_process_config {
     const char *torrc; /* the user's extra lines, absolute; NULL: none */
     int control_fd;    /* one end of a stream socket pair, inherited; Tor takes it as a control connection that
                                  needs no authentication, and ends when the other end is closed. -1: none */
-    bool group;        /* the socket is for the directory's group too (GroupWritable) */
+    const char
+        *geoip; /* file that says which IPv4 address is in which country, absolute; NULL: the torrc's, or where Tor
+                          looks itself */
+    const char *geoip6; /* the same of IPv6 addresses */
+    bool group;         /* the socket is for the directory's group too (GroupWritable) */
     bool sandbox; /* let Tor filter its own system calls; not with a torrc that starts transports (socks/torrc.h) */
     const struct tor_process_option *more; /* further options, in this order */
     uint32_t more_count;

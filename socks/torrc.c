@@ -51,6 +51,16 @@ static int line_rejects_internal(char *line)
     return word == NULL ? -1 : strcmp(word, "0") != 0;
 }
 
+/* The keyword of a line, cut off in place; NULL: there is none. */
+static const char *line_keyword(char *line)
+{
+    char *rest = line;
+    line[strcspn(line, "#")] = '\0';
+    const char *word = strtok_r(line, blanks, &rest);
+    /* "+" before a keyword adds to what was said before. */
+    return word != NULL && word[0] == '+' ? word + 1 : word;
+}
+
 /* Give each line to `look`, continuations joined, until it returns false. */
 static void each_line(const char *path, bool (*look)(char *line, void *found), void *found)
 {
@@ -94,6 +104,19 @@ static bool look_for_internal(char *line, void *found)
     return true;
 }
 
+struct wanted {
+    const char *keyword;
+    bool found;
+};
+
+static bool look_for_keyword(char *line, void *found)
+{
+    struct wanted *wanted = found;
+    const char *word = line_keyword(line);
+    wanted->found = word != NULL && strcasecmp(word, wanted->keyword) == 0;
+    return !wanted->found;
+}
+
 bool torrc_starts_transports(const char *path)
 {
     bool found = false;
@@ -106,4 +129,11 @@ bool torrc_allows_internal(const char *path)
     bool found = false;
     each_line(path, look_for_internal, &found);
     return found;
+}
+
+bool torrc_says(const char *path, const char *keyword)
+{
+    struct wanted wanted = {.keyword = keyword};
+    each_line(path, look_for_keyword, &wanted);
+    return wanted.found;
 }

@@ -13,4 +13,7 @@ bool torrc_starts_transports(const char *path);
  * limits. */
 bool torrc_allows_internal(const char *path);
 
+/* True if the file has a line with this keyword, whatever it says. With the same limits. */
+bool torrc_says(const char *path, const char *keyword);
+
 #endif

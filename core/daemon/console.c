@@ -5,6 +5,9 @@
  *     LISTENING --a line--> WANTING --the supervisor knows--> a piece to be read --more--> WANTING
  *         ^                    |                                    |
  *         |                    +--only the gateway knows--> ASKED --+--the end--> LISTENING, or ENDING over HTTP
+ *
+ * Between a line and WANTING stands LEARNING if relays are to be shown and Tor has yet to say in which countries they are: a
+ * quarter of a second at most, and nobody waits but who wants to see them.
  */
 #include "daemon/console.h"
 
@@ -19,6 +22,7 @@
 #define SWEEP_EVERY_MS 1000u
 #define QUIET_MS 60000u /* without a request */
 #define STUCK_MS 10000u /* without a byte read by the client, or an answer of the gateway */
+#define LEARNING_MS 250u
 #define CIRCUITS_AT_ONCE 24u
 #define OWED_MAX 64u /* answers that may be given up at once: no more is asked then */
 
@@ -121,40 +125,48 @@ static void http_refuse(struct console_client *c, const char *status)
 /* The upper bits of the cursor are the number of the Tor. */
 #define CURSOR_BITS 24u
 
-static const struct circuit *next_circuit(const struct console_facts *facts, uint32_t *cursor)
+/* As it is shown: Tors are told apart by number where there are several. */
+static struct console_circuit shown(const struct console_facts *facts, uint32_t tor, const struct circuit *circuit)
+{
+    return (struct console_circuit){.circuit = circuit, .countries = facts->countries[tor]};
+}
+
+static struct console_circuit next_circuit(const struct console_facts *facts, uint32_t *cursor)
 {
     for (uint32_t tor = *cursor >> CURSOR_BITS; tor < facts->tors; tor++) {
         uint32_t at = tor == *cursor >> CURSOR_BITS ? *cursor & ((1u << CURSOR_BITS) - 1) : 0;
         const struct circuit *circuit = circuits_next(facts->circuits[tor], &at);
         if (circuit != NULL) {
             *cursor = tor << CURSOR_BITS | at;
-            return circuit;
+            return shown(facts, tor, circuit);
         }
     }
-    return NULL;
+    return (struct console_circuit){0};
 }
 
-static const struct circuit *circuit_of(const struct console_facts *facts, uint64_t key)
+static struct console_circuit circuit_of(const struct console_facts *facts, uint64_t key)
 {
-    const struct circuit *circuit = NULL;
-    for (uint32_t i = 0; circuit == NULL && i < facts->tors; i++)
-        circuit = circuits_of_key(facts->circuits[i], key);
-    return circuit;
+    for (uint32_t i = 0; i < facts->tors; i++) {
+        const struct circuit *circuit = circuits_of_key(facts->circuits[i], key);
+        if (circuit != NULL)
+            return shown(facts, i, circuit);
+    }
+    return (struct console_circuit){0};
 }
 
 static void answer_circuits(struct console_client *c, const struct console_facts *facts)
 {
     struct json json = client_json(c);
     uint32_t now = (uint32_t)(uv_now(c->console->loop) / 1000);
-    const struct circuit *circuit = NULL;
-    for (unsigned i = 0; i < CIRCUITS_AT_ONCE; i++) {
-        circuit = next_circuit(facts, &c->cursor);
-        if (circuit == NULL)
-            break;
-        console_answer_circuit(&json, circuit, now);
-        c->count++;
+    bool more = true;
+    for (unsigned i = 0; more && i < CIRCUITS_AT_ONCE; i++) {
+        const struct console_circuit circuit = next_circuit(facts, &c->cursor);
+        more = circuit.circuit != NULL;
+        if (more)
+            console_answer_circuit(&json, &circuit, now);
+        c->count += more;
     }
-    if (circuit != NULL)
+    if (more)
         client_say(c, &json);
     else
         client_finish(c, &json);
@@ -210,7 +222,8 @@ static void answer_list(struct console_client *c, const struct console_facts *fa
             continue;
         }
         const struct view_flow *flow = &view->flows[i];
-        console_answer_flow(&json, flow, circuit_of(facts, flow->key));
+        const struct console_circuit circuit = circuit_of(facts, flow->key);
+        console_answer_flow(&json, flow, &circuit);
     }
     c->count += view->count;
     c->cursor = view->next;
@@ -305,6 +318,38 @@ int console_take_view(struct console *console, const struct view *view)
     return 0;
 }
 
+/* --- learning --- */
+
+void console_learnt(struct console *console)
+{
+    uv_timer_stop(&console->patience);
+    for (unsigned i = 0; i < CONSOLE_CLIENTS_MAX; i++) {
+        struct console_client *c = &console->clients[i];
+        if (c->state != CONSOLE_LEARNING)
+            continue;
+        c->state = CONSOLE_WANTING;
+        client_go_on(c);
+    }
+}
+
+static void on_patience(uv_timer_t *timer)
+{
+    console_learnt(timer->data);
+}
+
+/* The state in which the answer to a request begins. */
+static enum console_state begin_answer(struct console_client *c)
+{
+    struct console *console = c->console;
+    const enum console_verb verb = c->request.verb;
+    if ((verb != CONSOLE_SHOW_CIRCUITS && verb != CONSOLE_SHOW_FLOWS) || console->ops.learn == NULL ||
+        !console->ops.learn(console->ops.ctx, verb == CONSOLE_SHOW_CIRCUITS))
+        return CONSOLE_WANTING;
+    if (!uv_is_active((uv_handle_t *)&console->patience))
+        uv_timer_start(&console->patience, on_patience, LEARNING_MS, 0);
+    return CONSOLE_LEARNING;
+}
+
 /* --- reading requests --- */
 
 /* Take a line out of what came. False if there is no whole one. */
@@ -319,7 +364,7 @@ static bool client_take_line(struct console_client *c)
         /* Where the next request would begin is known only if this one has ended. */
         client_refuse(c, wrong, newline != NULL ? CONSOLE_LISTENING : CONSOLE_ENDING);
     } else {
-        c->state = CONSOLE_WANTING;
+        c->state = begin_answer(c);
         c->cursor = c->count = 0;
     }
     c->in_len = newline != NULL ? c->in_len - n - 1 : 0;
@@ -524,6 +569,9 @@ int console_start(struct console *console, uv_loop_t *loop, int control, int met
     console->listener_fd[1] = metrics;
     int status = uv_timer_init(loop, &console->sweep);
     console->sweep.data = console;
+    if (status == 0)
+        status = uv_timer_init(loop, &console->patience);
+    console->patience.data = console;
     for (unsigned i = 0; status == 0 && i < 2; i++) {
         if (console->listener_fd[i] < 0)
             continue;

@@ -27,12 +27,16 @@ struct console_ops {
     /* Ask the gateway. 0 or negative errno; the answer is to be given to console_take_view(). */
     int (*ask)(void *ctx, const struct view_ask *ask);
     void (*facts)(void *ctx, struct console_facts *out);
+    /* Circuits are to be shown, all or those that carry flows: begin to learn what is not known of their relays yet. True if
+     * something is to come: console_learnt() says that it has. NULL: nothing can be learnt. */
+    bool (*learn)(void *ctx, bool all);
     void *ctx;
 };
 
 enum console_state {
     CONSOLE_FREE,
     CONSOLE_LISTENING, /* for its next request */
+    CONSOLE_LEARNING,  /* its answer begins when more is known, or soon without that */
     CONSOLE_WANTING,   /* a piece of its answer is to be made */
     CONSOLE_ASKED,     /* the gateway is asked for one */
     CONSOLE_ENDING,    /* closed when what is written has been read */
@@ -64,6 +68,7 @@ struct console {
     int listener_fd[2];    /* owned; -1: none */
     bool deaf;             /* out of descriptors: listeners are looked at again when the sweep comes */
     uv_timer_t sweep;
+    uv_timer_t patience; /* with what is to be learnt */
     bool asked;          /* the gateway owes an answer ... */
     uint32_t ticket;     /* ... to this question */
     uint32_t asked_kind; /* enum view_kind */
@@ -78,6 +83,9 @@ struct console {
 /* Begin to listen. The descriptors are taken over: listening, non-blocking, or -1. 0 or negative errno. */
 int console_start(struct console *console, uv_loop_t *loop, int control, int metrics,
                   const struct console_ops *ops);
+
+/* What console_ops.learn() began is known now, or never will be. */
+void console_learnt(struct console *console);
 
 /* The gateway has answered. 0, or -EPROTO if nobody asked that. The view is valid (view_is_valid()). */
 int console_take_view(struct console *console, const struct view *view);

@@ -51,8 +51,9 @@ static void write_key(struct json *json, const char *name, uint64_t key)
     json_text(json, name, key != 0 ? digits : NULL);
 }
 
-static void write_path(struct json *json, const struct circuit *circuit)
+static void write_path(struct json *json, const struct console_circuit *of)
 {
+    const struct circuit *circuit = of->circuit;
     char fingerprint[41];
     json_open(json, "path", '[');
     for (unsigned i = 0; circuit != NULL && i < circuit->hops; i++) {
@@ -62,7 +63,7 @@ static void write_path(struct json *json, const struct circuit *circuit)
         json_open(json, NULL, '{');
         json_text(json, "fingerprint", fingerprint);
         json_text(json, "nickname", relay->nickname);
-        json_null(json, "country");
+        json_text(json, "country", of->countries != NULL ? countries_of(of->countries, relay->fingerprint) : NULL);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -153,8 +154,9 @@ void console_answer_status(struct json *json, const struct console_facts *facts,
     end(json);
 }
 
-void console_answer_flow(struct json *json, const struct view_flow *flow, const struct circuit *circuit)
+void console_answer_flow(struct json *json, const struct view_flow *flow, const struct console_circuit *of)
 {
+    const struct circuit *circuit = of->circuit;
     static const char *const ways[] = {
         [VIEW_WAY_TOR] = "tor", [VIEW_WAY_DNS] = "dns", [VIEW_WAY_PORT] = "port", [VIEW_WAY_NONE] = "none"};
     char address[ADDRESS_MAX];
@@ -168,7 +170,7 @@ void console_answer_flow(struct json *json, const struct view_flow *flow, const 
         json_number(json, "circuit", circuit->id);
     else
         json_null(json, "circuit");
-    write_path(json, circuit);
+    write_path(json, of);
     json_text(json, "state", view_tcp_state(flow->tcp_state));
     json_text(json, "stream", view_stream_state(flow->stream_state));
     json_number(json, "up", flow->up_bytes);
@@ -178,8 +180,9 @@ void console_answer_flow(struct json *json, const struct view_flow *flow, const 
     end(json);
 }
 
-void console_answer_circuit(struct json *json, const struct circuit *circuit, uint32_t now)
+void console_answer_circuit(struct json *json, const struct console_circuit *of, uint32_t now)
 {
+    const struct circuit *circuit = of->circuit;
     begin(json, "circuit");
     json_number(json, "id", circuit->id);
     json_text(json, "status", circuit->status);
@@ -188,7 +191,7 @@ void console_answer_circuit(struct json *json, const struct circuit *circuit, ui
     write_key(json, "conflux", circuit->conflux);
     json_number(json, "streams", circuit->streams);
     json_number(json, "age_s", now - circuit->began);
-    write_path(json, circuit);
+    write_path(json, of);
     end(json);
 }
 

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "daemon/circuits.h"
 #include "daemon/config.h"
+#include "daemon/countries.h"
 #include "daemon/view.h"
 
 #define CONSOLE_SCHEMA 1u /* a larger one when a member is taken away or means something else */
@@ -31,6 +32,13 @@ struct console_facts {
     bool identities;           /* destinations are shown */
     uint32_t tors;             /* embedded ones: of the next */
     const struct circuits *circuits[CONFIG_TORS_MAX];
+    const struct countries *countries[CONFIG_TORS_MAX];
+};
+
+/* A circuit as it is shown. */
+struct console_circuit {
+    const struct circuit *circuit;     /* NULL: there is none */
+    const struct countries *countries; /* of its relays; NULL: not known */
 };
 
 /* Circuits of all Tors together. */
@@ -38,9 +46,9 @@ uint32_t console_circuits_count(const struct console_facts *facts);
 
 void console_answer_status(struct json *json, const struct console_facts *facts, const struct view_status *status);
 
-/* `circuit` is the flow's, or NULL. */
-void console_answer_flow(struct json *json, const struct view_flow *flow, const struct circuit *circuit);
-void console_answer_circuit(struct json *json, const struct circuit *circuit, uint32_t now);
+/* `circuit` is the flow's, if it has one. */
+void console_answer_flow(struct json *json, const struct view_flow *flow, const struct console_circuit *circuit);
+void console_answer_circuit(struct json *json, const struct console_circuit *circuit, uint32_t now);
 void console_answer_workstation(struct json *json, const struct view_workstation *workstation);
 
 /* A line for each reason that struck. Returns how many there were. */

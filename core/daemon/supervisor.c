@@ -380,7 +380,28 @@ static void tell_facts(void *ctx, struct console_facts *out)
         }
         out->guards += monitor->guards;
         out->circuits[i] = &monitor->circuits;
+        out->countries[i] = &monitor->countries;
     }
+}
+
+static bool learn_countries(void *ctx, bool all)
+{
+    struct supervisor *s = ctx;
+    bool begun = false;
+    for (uint32_t i = 0; i < s->setup.tors; i++)
+        begun = tor_monitor_look_up(&s->tor[i].monitor, all) || begun;
+    return begun;
+}
+
+/* A Tor has told all; when the last one has, whoever waits to see it is answered. */
+static void on_looked_up(void *ctx)
+{
+    struct supervisor *s = ((struct watched_tor *)ctx)->supervisor;
+    bool busy = false;
+    for (uint32_t i = 0; i < s->setup.tors; i++)
+        busy = busy || countries_busy(&s->tor[i].monitor.countries);
+    if (!busy)
+        console_learnt(&s->console);
 }
 
 static int start_watching(struct supervisor *s)
@@ -388,6 +409,7 @@ static int start_watching(struct supervisor *s)
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     static const struct tor_monitor_ops ops = {.streams_ended = on_streams_ended,
                                                .load = on_load,
+                                               .looked_up = on_looked_up,
                                                .bootstrapped = on_bootstrapped,
                                                .broken = on_monitor_broken};
     int status = uv_timer_init(&s->loop, &s->deadline);
@@ -415,7 +437,8 @@ static int start_watching(struct supervisor *s)
         if (status == 0)
             status = tor_monitor_start(&tor->monitor, &s->loop, tor->tor->control, &ops, tor);
     }
-    const struct console_ops console = {.ask = ask_gateway, .facts = tell_facts, .ctx = s};
+    const struct console_ops console = {
+        .ask = ask_gateway, .facts = tell_facts, .learn = learn_countries, .ctx = s};
     if (status == 0)
         status = console_start(&s->console, &s->loop, s->setup.control, s->setup.metrics, &console);
     return status;

@@ -25,6 +25,7 @@ enum command {
     COMMAND_BOOTSTRAP,
     COMMAND_NETWORK,
     COMMAND_HEARTBEAT,
+    COMMAND_COUNTRY,
     COMMAND_HALT,
 };
 
@@ -198,9 +199,45 @@ static void tell_load(struct tor_monitor *m)
     *load = (struct tor_load){.told = building, .full = building >= SOCKS_BUDGET_PENDING};
 }
 
+static uint32_t seconds(const struct tor_monitor *m)
+{
+    return (uint32_t)(uv_now(m->poll.loop) / 1000);
+}
+
+/* Ask as many countries as may be asked now. What has to wait goes on with an answer, or with the next tick. */
+static void ask_countries(struct tor_monitor *m)
+{
+    char question[COUNTRIES_COMMAND_MAX];
+    while (!m->broken && countries_question(&m->countries, uv_now(m->poll.loop) * 1000, question)) {
+        if (control_command(&m->control, COMMAND_COUNTRY, question) != 0)
+            return;
+        countries_asked(&m->countries);
+    }
+}
+
+bool tor_monitor_look_up(struct tor_monitor *m, bool all)
+{
+    const struct circuit *circuit;
+    bool room = true;
+    for (uint32_t cursor = 0; room && (circuit = circuits_next(&m->circuits, &cursor)) != NULL;) {
+        for (unsigned i = 0; i < circuit->hops && (all || circuit->key != 0); i++)
+            room = countries_want(&m->countries, circuit->path[i].fingerprint, seconds(m)) && room;
+    }
+    if (!countries_busy(&m->countries))
+        return false;
+    ask_countries(m);
+    flush(m);
+    return true;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
-    tell_load(timer->data);
+    struct tor_monitor *m = timer->data;
+    tell_load(m);
+    if (countries_busy(&m->countries)) {
+        ask_countries(m);
+        flush(m);
+    }
 }
 
 /* Tor gives up a fifth of all circuits as too slow, by design; a guard that is asked for too many denies them. */
@@ -237,7 +274,7 @@ static void on_event(void *ctx, struct control_event *event)
         break;
     case CONTROL_EVENT_CIRC:
         log_circuit(&event->circuit);
-        circuits_take_circuit(&m->circuits, &event->circuit, (uint32_t)(uv_now(m->poll.loop) / 1000));
+        circuits_take_circuit(&m->circuits, &event->circuit, seconds(m));
         take_load(m, &event->circuit);
         break;
     case CONTROL_EVENT_STREAM:
@@ -258,13 +295,25 @@ static void on_event(void *ctx, struct control_event *event)
 
 static void on_info(void *ctx, const char *key, const char *value)
 {
+    struct tor_monitor *m = ctx;
     struct control_bootstrap bootstrap;
     char text[512];
-    if (strcmp(key, "status/bootstrap-phase") != 0)
+    if (strcmp(key, "status/bootstrap-phase") != 0) {
+        countries_line(&m->countries, key, value);
         return;
+    }
     snprintf(text, sizeof(text), "%s", value);
     if (control_bootstrap_parse(text, &bootstrap) == 0)
-        take_bootstrap(ctx, &bootstrap);
+        take_bootstrap(m, &bootstrap);
+}
+
+/* "No such relay" is an answer as well. */
+static void take_country(struct tor_monitor *m)
+{
+    countries_answered(&m->countries, seconds(m));
+    ask_countries(m);
+    if (!countries_busy(&m->countries) && m->ops.looked_up != NULL)
+        m->ops.looked_up(m->ctx);
 }
 
 static void on_done(void *ctx, unsigned what, unsigned code, const char *text)
@@ -272,7 +321,9 @@ static void on_done(void *ctx, unsigned what, unsigned code, const char *text)
     struct tor_monitor *m = ctx;
     if (what == COMMAND_HEARTBEAT)
         m->beating = false; /* whatever it said */
-    if (code == 250 || what == COMMAND_HALT || what == COMMAND_HEARTBEAT)
+    if (what == COMMAND_COUNTRY)
+        take_country(m);
+    if (code == 250 || what == COMMAND_HALT || what == COMMAND_HEARTBEAT || what == COMMAND_COUNTRY)
         return;
     log_event(LOG_LEVEL_ERROR, "tor-refused", LOG_U("command", what), LOG_U("code", code), LOG_S("answer", text));
     report_broken(m, "Tor refused a command", 0);
@@ -321,10 +372,14 @@ int tor_monitor_start(struct tor_monitor *m, uv_loop_t *loop, int fd, const stru
     m->guards = 0;
     m->summary[0] = '\0';
     control_init(&m->control, &control_ops, m);
+    m->countries.at = NULL;
     int status = circuits_init(&m->circuits);
+    if (status == 0)
+        status = countries_init(&m->countries);
     if (status == 0)
         status = uv_poll_init(loop, &m->poll, fd);
     if (status != 0) {
+        countries_fini(&m->countries);
         circuits_fini(&m->circuits);
         close(fd);
         m->fd = -1;

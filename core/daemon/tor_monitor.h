@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "daemon/circuits.h"
+#include "daemon/countries.h"
 #include "socks/control.h"
 
 /* What the supervisor is told. Many streams end at once when a circuit does, so they are told of together. */
@@ -22,6 +23,8 @@ struct tor_monitor_ops {
      * denied some, or more timed out than were built. Once a second while there is something to say, and at once when
      * Tor has as many on their way as it can, or no longer. May be NULL. */
     void (*load)(void *ctx, uint32_t building, bool refused);
+    /* What tor_monitor_look_up() began is over. May be NULL. */
+    void (*looked_up)(void *ctx);
     /* Tor can carry streams. Once. */
     void (*bootstrapped)(void *ctx);
     /* The connection has ended or makes no sense, Tor hangs, or it cannot work here: `why` says which, a text that lives
@@ -45,6 +48,7 @@ struct tor_monitor {
     bool broken;       /* was told */
     unsigned expired;  /* relays whose certificates were over by our clock, before Tor had bootstrapped */
     struct circuits circuits;
+    struct countries countries; /* of the relays in circuits */
     uv_timer_t tick;
     struct tor_load {
         uint32_t told;     /* circuits on their way, as last told */
@@ -75,6 +79,10 @@ int tor_monitor_start(struct tor_monitor *monitor, uv_loop_t *loop, int fd, cons
 /* Seconds by which this machine's clock is off, from the arguments of a CLOCK_SKEW event ("SKEW=-86400 ..."), if it is so
  * much that Tor cannot work: an hour and more. 0 else. */
 long tor_monitor_skew(const char *arguments);
+
+/* Begin to ask for the countries of the relays in all circuits, or only in those that carry something of ours: somebody is
+ * to see them. True if something is to be told: ops.looked_up() says when there is nothing more, or begin again. */
+bool tor_monitor_look_up(struct tor_monitor *monitor, bool all);
 
 /* Ask Tor to end at once. */
 void tor_monitor_halt(struct tor_monitor *monitor);

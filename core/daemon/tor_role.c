@@ -51,6 +51,26 @@ static int check_room(const char *data)
     return status == -EOPNOTSUPP || status == -EINVAL ? 0 : status;
 }
 
+/* Where systems have Tor's list of countries (Debian's tor-geoipdb); Tor itself looks below the prefix it was built for. */
+static const char *const geoip_files[] = {"/usr/share/tor/geoip", "/usr/local/share/tor/geoip"};
+
+/* The lists of countries. What the torrc says of them is left to it. There is none of IPv6 addresses to look for: Tor knows
+ * relays by their IPv4 address, and the list would cost some MB. Tor reads a list before it turns its sandbox on, and one
+ * that it could not read it looks for again later, where the sandbox does not let it, and calls that a bug of its own: then
+ * it is given an empty one. */
+static void choose_geoip(struct tor_process_config *tor)
+{
+    static const char empty[] = "/dev/null";
+    if (tor->torrc == NULL || !torrc_says(tor->torrc, "GeoIPFile")) {
+        for (size_t i = 0; tor->geoip == NULL && i < sizeof(geoip_files) / sizeof(geoip_files[0]); i++)
+            tor->geoip = access(geoip_files[i], R_OK) == 0 ? geoip_files[i] : NULL;
+        if (tor->geoip == NULL && tor->sandbox)
+            tor->geoip = empty;
+    }
+    if (tor->sandbox && (tor->torrc == NULL || !torrc_says(tor->torrc, "GeoIPv6File")))
+        tor->geoip6 = empty;
+}
+
 /* As far as Tor can be, which has a network, files, and perhaps transports to start: filter.c says what is left of the
  * kernel. Its files are kept from others by its user; others' from it, too. */
 static int lock_in(bool best_effort, const char **step)
@@ -148,6 +168,7 @@ int tor_role_run(int channel)
         .more_count = onions.count,
         .disabled = true,
     };
+    choose_geoip(&tor);
     tor_onions_announce(&config);
     status = tor_process_run(&tor);
     if (status < 0) {

@@ -2,11 +2,13 @@
 """What the host is shown of flows, their circuits and relays is what Tor itself says."""
 
 import fcntl
+import ipaddress
 import os
 import re
 import select
 import socket
 import struct
+import tempfile
 import termios
 import time
 
@@ -16,6 +18,23 @@ from lab import schema
 
 CONTROL = "/tmp/cloister-e2e-show/control"
 LOOKS = 20
+# In which country each relay is; of one nobody knows.
+COUNTRIES = dict(zip((relay.nickname for relay in plan.RELAYS), ("de", "nl", "se", "is", "ch")))
+
+
+def list_of_countries():
+    """A file for Tor's GeoIPFile, which lasts as long as this process: FIRST,LAST,COUNTRY."""
+    made = tempfile.NamedTemporaryFile("w", prefix="cloister-geoip-")
+    for relay in plan.RELAYS:
+        if relay.nickname in COUNTRIES:
+            number = int(ipaddress.ip_address(relay.address))
+            made.write(f"{number},{number},{COUNTRIES[relay.nickname].upper()}\n")
+    made.flush()
+    os.chmod(made.name, 0o644)  # Tor has a user of its own
+    return made
+
+
+GEOIP = list_of_countries()
 
 
 def ask(run, *words):
@@ -26,6 +45,11 @@ def ask(run, *words):
 
 def view(run, what):
     return schema.check_lines(ask(run, "show", what, "--json"))
+
+
+def country_of(run, relay):
+    name, = run.lab.relay_names([relay["fingerprint"]])
+    return COUNTRIES.get(name)
 
 
 def watch_moves(run):
@@ -53,7 +77,8 @@ def watch_moves(run):
     print(re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", text.split("\x1b[H")[-1]).replace("\r", ""))
 
 
-@scenario(settings={"log": {"level": "info", "identities": "yes"}, "process": {"control": CONTROL}})
+@scenario(settings={"log": {"level": "info", "identities": "yes"}, "process": {"control": CONTROL}},
+          torrc=f"GeoIPFile {GEOIP.name}\n")
 def the_views_say_what_tor_says(run):
     with run.watch() as watch:
         peers = [run.connect(plan.WEB, plan.ECHO) for _ in range(4)]
@@ -85,6 +110,11 @@ def the_views_say_what_tor_says(run):
         check(len({flow["circuit"] for flow in flows}) == 4, "two flows are shown on one circuit")
 
         shown = {str(c["id"]): c for c in view(run, "circuits")}
+        # Both looks: the one at the flows was the first, and waited for what Tor had to say.
+        relays = [relay for line in [*shown.values(), *flows] for relay in line["path"]]
+        for relay in relays:
+            check(relay["country"] == country_of(run, relay), f"{relay}")
+        check(len({relay["country"] for relay in relays}) > 2, f"countries of {relays}")
         told = {line.split()[0] for line in watch.control.getinfo("circuit-status").splitlines()}
         check(set(shown) == told, f"circuits {sorted(shown)}, Tor says {sorted(told)}")
         for flow in flows:
@@ -97,6 +127,11 @@ def the_views_say_what_tor_says(run):
     check(station["up"] >= 10000 and station["down"] >= 10000, f"{station}")
     text = ask(run, "metrics")
     check("\ncloister_tor_bootstrap_percent 100\n" in text, text)
+    text = ask(run, "show", "circuits")
+    for relay in relays:
+        name, country = relay["nickname"] or relay["fingerprint"][:8], country_of(run, relay)
+        shape = rf" {name}\({country}\)( >|$)" if country else rf" {name}( >|$)"
+        check(re.search(shape, text, re.M), f"{name} is not shown right:\n{text}")
     for words in (("show",), ("show", "flows"), ("show", "circuits"), ("watch",)):
         print(f"# cloister {' '.join(words)}\n{ask(run, *words)}")
     watch_moves(run)

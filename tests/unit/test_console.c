@@ -43,9 +43,22 @@ static void on_facts(void *ctx, struct console_facts *out)
     *out = (struct console_facts){.version = "1", .device = "tap\x1b[2J", .ready = true};
 }
 
+static bool learning; /* what on_learn() says */
+static unsigned learns;
+
+static bool on_learn(void *ctx, bool all)
+{
+    (void)ctx;
+    (void)all;
+    learns++;
+    return learning;
+}
+
 static int set_up(void **state)
 {
-    const struct console_ops ops = {.ask = on_ask, .facts = on_facts};
+    const struct console_ops ops = {.ask = on_ask, .facts = on_facts, .learn = on_learn};
+    learning = false;
+    learns = 0;
     (void)state;
     strcpy(directory, "/tmp/cloister-console-XXXXXX");
     if (mkdtemp(directory) == NULL || uv_loop_init(&loop) != 0)
@@ -211,6 +224,50 @@ static void an_answer_that_comes_too_late_is_dropped_once(void **state)
     turn();
     assert_int_equal(lines_of(second), 2);
     close(second);
+}
+
+static void who_is_to_see_relays_waits_for_their_countries_and_nobody_else(void **state)
+{
+    (void)state;
+    learning = true;
+    int flows = client("show flows\n"), circuits = client("show circuits\n");
+    assert_int_equal(learns, 2);
+    assert_int_equal(asks, 0);
+    assert_int_equal(lines_of(circuits), 0);
+    int stations = client("show workstations\n");
+    assert_int_equal(learns, 2);
+    assert_int_equal(asks, 1);
+    prepare(VIEW_WORKSTATIONS, 1, 0);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(lines_of(stations), 2);
+    console_learnt(&console);
+    assert_int_equal(asks, 2);
+    assert_int_equal(asked.kind, VIEW_FLOWS);
+    prepare(VIEW_FLOWS, 1, 0);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(lines_of(flows), 2);
+    assert_int_equal(lines_of(circuits), 1);
+    console_learnt(&console); /* to nobody */
+    assert_int_equal(asks, 2);
+    close(flows);
+    close(circuits);
+    close(stations);
+}
+
+static void nobody_waits_long_for_countries(void **state)
+{
+    (void)state;
+    learning = true;
+    int fd = client("show flows\n");
+    assert_int_equal(asks, 0);
+    loop.time += 250;
+    console.patience.timer_cb(&console.patience); /* nobody wants to wait for it */
+    assert_int_equal(asks, 1);
+    close(fd);
+    prepare(VIEW_FLOWS, 0, 0);
+    assert_int_equal(console_take_view(&console, &view), 0);
 }
 
 static void nothing_that_a_workstation_chose_reaches_a_terminal_as_it_is(void **state)
@@ -386,6 +443,8 @@ int main(void)
         TEST(an_answer_that_nobody_asked_for_is_refused),
         TEST(an_answer_to_somebody_who_left_is_dropped_and_the_next_one_asks),
         TEST(an_answer_that_comes_too_late_is_dropped_once),
+        TEST(who_is_to_see_relays_waits_for_their_countries_and_nobody_else),
+        TEST(nobody_waits_long_for_countries),
         TEST(nothing_that_a_workstation_chose_reaches_a_terminal_as_it_is),
         cmocka_unit_test(a_view_with_numbers_out_of_range_is_not_valid),
         cmocka_unit_test(the_largest_numbers_fit_the_metrics),

@@ -50,13 +50,23 @@ static void on_broken(void *ctx, const char *text, int error)
     strncpy(why, text, sizeof(why) - 1);
 }
 
+static unsigned looked_up;
+
+static void on_looked_up(void *ctx)
+{
+    (void)ctx;
+    looked_up++;
+}
+
 static int set_up(void **state)
 {
-    static const struct tor_monitor_ops ops = {
-        .streams_ended = on_streams_ended, .bootstrapped = on_bootstrapped, .broken = on_broken};
+    static const struct tor_monitor_ops ops = {.streams_ended = on_streams_ended,
+                                               .looked_up = on_looked_up,
+                                               .bootstrapped = on_bootstrapped,
+                                               .broken = on_broken};
     int ends[2];
     (void)state;
-    bootstrapped = broken = ended = ended_calls = 0;
+    bootstrapped = broken = looked_up = ended = ended_calls = 0;
     memset(&monitor, 0, sizeof(monitor));
     log_setup(LOG_LEVEL_ERROR, "test", false);
     if (uv_loop_init(&loop) != 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
@@ -79,6 +89,7 @@ static int tear_down(void **state)
     uv_run(&loop, UV_RUN_DEFAULT);
     close(monitor.fd);
     circuits_fini(&monitor.circuits);
+    countries_fini(&monitor.countries);
     if (tor >= 0)
         close(tor);
     return uv_loop_close(&loop);
@@ -241,6 +252,58 @@ static void more_than_one_message_holds_are_told_in_several(void **state)
     assert_in_range(ended_calls, 4, 8);
 }
 
+#define GUARD "00112233445566778899AABBCCDDEEFF01234567"
+#define EXIT_ "99112233445566778899AABBCCDDEEFF01234567"
+
+/* What Tor was asked since the last time. */
+static const char *heard(void)
+{
+    static char text[8192];
+    ssize_t n = recv(tor, text, sizeof(text) - 1, MSG_DONTWAIT);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+static void countries_are_asked_for_when_somebody_looks_and_told_when_all_are_there(void **state)
+{
+    static const uint8_t exit_[20] = {0x99, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99,
+                                      0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0x01, 0x23, 0x45, 0x67};
+    (void)state;
+    say("250 OK\r\n250 OK\r\n250 OK\r\n650 CIRC 7 BUILT $" GUARD "~guard,$" EXIT_ "~exit PURPOSE=GENERAL\r\n");
+    heard();
+    assert_false(tor_monitor_look_up(&monitor, false)); /* it carries nothing of ours */
+    assert_string_equal(heard(), "");
+    say("650 STREAM 5 SENTCONNECT 7 192.0.2.1:80 " CREDENTIAL "\r\n");
+    assert_string_equal(heard(), ""); /* nobody looks */
+    assert_true(tor_monitor_look_up(&monitor, false));
+    assert_string_equal(heard(), "GETINFO ip-to-country/ipv4-available\r\n");
+    say("250-ip-to-country/ipv4-available=1\r\n250 OK\r\n");
+    assert_string_equal(heard(), "GETINFO ns/id/" GUARD "\r\nGETINFO ns/id/" EXIT_ "\r\n");
+    say("552 Unrecognized key \"ns/id/" GUARD "\"\r\n");
+    assert_int_equal(looked_up, 0);
+    say("250+ns/id/" EXIT_
+        "=\r\nr exit AAA BBB 2026-01-01 00:00:00 198.18.18.1 9001 0\r\ns Exit Fast\r\n.\r\n250 OK\r\n");
+    assert_string_equal(heard(), "GETINFO ip-to-country/198.18.18.1\r\n");
+    say("250-ip-to-country/198.18.18.1=de\r\n250 OK\r\n");
+    assert_int_equal(looked_up, 1);
+    assert_string_equal(countries_of(&monitor.countries, exit_), "de");
+    assert_false(tor_monitor_look_up(&monitor, true));
+    assert_int_equal(broken, 0);
+}
+
+static void a_tor_without_a_list_is_asked_once(void **state)
+{
+    (void)state;
+    say("250 OK\r\n250 OK\r\n250 OK\r\n650 CIRC 7 BUILT $" GUARD "~guard,$" EXIT_ "~exit PURPOSE=GENERAL\r\n");
+    heard();
+    assert_true(tor_monitor_look_up(&monitor, true));
+    say("250-ip-to-country/ipv4-available=0\r\n250 OK\r\n");
+    assert_int_equal(looked_up, 1);
+    heard();
+    assert_false(tor_monitor_look_up(&monitor, true));
+    assert_string_equal(heard(), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +320,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_we_closed_ourselves_and_what_is_not_ours_is_not_told, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(countries_are_asked_for_when_somebody_looks_and_told_when_all_are_there,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_tor_without_a_list_is_asked_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_than_one_message_holds_are_told_in_several, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,11 +105,22 @@ static void the_sandbox_is_not_left_to_the_torrc(void **state)
     (void)state;
     assert_int_equal(tor_process_arguments(&config, &arguments), 0);
     assert_string_equal(value_of("--Sandbox"), "0");
-    assert_string_equal(value_of("--GeoIPFile"), "(not said)");
     config.sandbox = true;
     assert_int_equal(tor_process_arguments(&config, &arguments), 0);
     assert_string_equal(value_of("--Sandbox"), "1");
-    assert_string_equal(value_of("--GeoIPFile"), "/dev/null");
+}
+
+static void the_lists_of_countries_are_named_if_they_are_ours_to_name(void **state)
+{
+    (void)state;
+    assert_int_equal(tor_process_arguments(&config, &arguments), 0);
+    assert_string_equal(value_of("--GeoIPFile"), "(not said)");
+    assert_string_equal(value_of("--GeoIPv6File"), "(not said)");
+    config.geoip = "/usr/share/tor/geoip";
+    config.geoip6 = "/dev/null";
+    assert_int_equal(tor_process_arguments(&config, &arguments), 0);
+    assert_string_equal(value_of("--GeoIPFile"), "/usr/share/tor/geoip");
+    assert_string_equal(value_of("--GeoIPv6File"), "/dev/null");
 }
 
 static void a_path_that_could_break_out_of_its_place_is_refused(void **state)
@@ -178,6 +189,7 @@ int main(void)
         cmocka_unit_test_setup(no_listener_for_traffic_is_left_to_the_torrc, defaults),
         cmocka_unit_test_setup(a_control_listener_is_left_to_the_operator, defaults),
         cmocka_unit_test_setup(the_sandbox_is_not_left_to_the_torrc, defaults),
+        cmocka_unit_test_setup(the_lists_of_countries_are_named_if_they_are_ours_to_name, defaults),
         cmocka_unit_test_setup(what_is_optional_can_be_left_out_or_given, defaults),
         cmocka_unit_test_setup(a_path_that_could_break_out_of_its_place_is_refused, defaults),
         cmocka_unit_test_setup(further_options_add_to_those_of_the_torrc_in_their_order, defaults),

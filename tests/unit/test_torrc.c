@@ -67,6 +67,29 @@ static void leave_for_private_addresses_is_seen(void **state)
     assert_false(torrc_allows_internal("/nonexistent"));
 }
 
+static bool says(const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    return torrc_says(path, "GeoIPFile");
+}
+
+static void a_line_is_known_by_its_keyword(void **state)
+{
+    (void)state;
+    assert_true(says("GeoIPFile /usr/share/tor/geoip\n"));
+    assert_true(says("UseBridges 1\n  geoipfile\t/x # y"));
+    assert_true(says("+GeoIPFile \\\n /x\n"));
+    assert_false(says(""));
+    assert_false(says("#GeoIPFile /x\n"));
+    assert_false(says("GeoIPv6File /x\n"));
+    assert_false(says("Nickname GeoIPFile\n"));
+    assert_false(says("Nickname \\\nGeoIPFile /x\n"));
+    assert_false(torrc_says("/nonexistent", "GeoIPFile"));
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -86,6 +109,7 @@ int main(void)
         cmocka_unit_test(a_transport_that_tor_starts_is_seen),
         cmocka_unit_test(what_only_looks_like_one_is_not),
         cmocka_unit_test(leave_for_private_addresses_is_seen),
+        cmocka_unit_test(a_line_is_known_by_its_keyword),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
