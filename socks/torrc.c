@@ -8,17 +8,22 @@
 
 static const char blanks[] = " \t\r\n\v\f";
 
+/* The first word of a line, whose comment is cut off; *rest is what follows. NULL if there is none. "+" before a keyword is
+ * Tor's way to add to what was said before ("/" takes it away). */
+static const char *take_keyword(char *line, char **rest)
+{
+    *rest = line;
+    line[strcspn(line, "#")] = '\0';
+    const char *word = strtok_r(line, blanks, rest);
+    return word != NULL && word[0] == '+' ? word + 1 : word;
+}
+
 /* A line is a keyword and words: ClientTransportPlugin NAMES exec PATH ARGUMENTS, or NAMES socks5 ADDRESS. */
 static bool line_starts_transport(char *line)
 {
-    static const char keyword[] = "ClientTransportPlugin";
-    char *rest = line;
-    line[strcspn(line, "#")] = '\0';
-    const char *word = strtok_r(line, blanks, &rest);
-    /* "+" and "/" before a keyword are Tor's way to add to what was said before, or to take it away. */
-    if (word != NULL && word[0] == '+')
-        word++;
-    if (word == NULL || strcasecmp(word, keyword) != 0)
+    char *rest;
+    const char *word = take_keyword(line, &rest);
+    if (word == NULL || strcasecmp(word, "ClientTransportPlugin") != 0)
         return false;
     strtok_r(NULL, blanks, &rest);
     word = strtok_r(NULL, blanks, &rest);
@@ -42,9 +47,8 @@ static bool take_continuation(char *line, size_t *n)
 /* A line ClientRejectInternalAddresses 0 or 1: 0 or 1; others: -1. */
 static int line_rejects_internal(char *line)
 {
-    char *rest = line;
-    line[strcspn(line, "#")] = '\0';
-    const char *word = strtok_r(line, blanks, &rest);
+    char *rest;
+    const char *word = take_keyword(line, &rest);
     if (word == NULL || strcasecmp(word, "ClientRejectInternalAddresses") != 0)
         return -1;
     word = strtok_r(NULL, blanks, &rest);
@@ -96,6 +100,15 @@ static bool look_for_transport(char *line, void *found)
     return !*(bool *)found;
 }
 
+static bool look_for_service(char *line, void *found)
+{
+    char *rest;
+    const char *word = take_keyword(line, &rest);
+    *(bool *)found =
+        word != NULL && strcasecmp(word, "HiddenServiceDir") == 0 && strtok_r(NULL, blanks, &rest) != NULL;
+    return !*(bool *)found;
+}
+
 static bool look_for_internal(char *line, void *found)
 {
     int rejects = line_rejects_internal(line);
@@ -121,6 +134,13 @@ bool torrc_starts_transports(const char *path)
 {
     bool found = false;
     each_line(path, look_for_transport, &found);
+    return found;
+}
+
+bool torrc_has_services(const char *path)
+{
+    bool found = false;
+    each_line(path, look_for_service, &found);
     return found;
 }
 

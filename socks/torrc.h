@@ -9,6 +9,9 @@
  * What the file includes is not looked at. False also if it cannot be read. */
 bool torrc_starts_transports(const char *path);
 
+/* True if the file has an onion service of its own (HiddenServiceDir). With the same limits. */
+bool torrc_has_services(const char *path);
+
 /* True if the file says ClientRejectInternalAddresses 0: Tor is to connect to private addresses, too. With the same
  * limits. */
 bool torrc_allows_internal(const char *path);

@@ -90,6 +90,23 @@ static int lock_in(bool best_effort, const char **step)
     return status;
 }
 
+/* May Tor filter its own system calls, too? Its filter lets it start no program. And told to open its network, it looks
+ * at its services' directories again, which that filter does not let it, and ends. */
+static bool sandbox_fits(const struct channel_tor_config *config)
+{
+    const char *torrc = config->torrc[0] != '\0' ? config->torrc : NULL;
+    const char *why = NULL;
+    if (torrc != NULL && torrc_starts_transports(torrc))
+        why = "the torrc has Tor start a transport, which its own sandbox does not allow: it is off";
+    else if (config->onions.count > 0)
+        why = "there are onion services, which Tor's own sandbox does not allow: it is off";
+    else if (torrc != NULL && config->instance == 0 && torrc_has_services(torrc)) /* the others do without */
+        why = "the torrc has onion services, which Tor's own sandbox does not allow: it is off";
+    if (why != NULL)
+        log_event(LOG_LEVEL_INFO, "sandbox", LOG_S("note", why));
+    return why == NULL;
+}
+
 int tor_role_run(int channel)
 {
     struct channel_message message;
@@ -145,24 +162,14 @@ int tor_role_run(int channel)
         return 1;
     }
 
-    bool transports = config.torrc[0] != '\0' && torrc_starts_transports(config.torrc);
-    if (config.sandbox && transports)
-        log_event(
-            LOG_LEVEL_INFO, "sandbox",
-            LOG_S("note", "the torrc has Tor start a transport, which its own sandbox does not allow: it is off"));
-
-    /* Told to open its network, Tor looks at its services' directories again, which its own sandbox does not let it. */
-    if (config.sandbox && !transports && config.onions.count > 0)
-        log_event(LOG_LEVEL_INFO, "sandbox",
-                  LOG_S("note", "there are onion services, which Tor's own sandbox does not allow: it is off"));
-
+    const bool sandbox = config.sandbox && sandbox_fits(&config);
     struct tor_process_config tor = {
         .data = config.data,
         .socks = config.socks,
         .torrc = config.torrc[0] != '\0' ? config.torrc : NULL,
         .control_fd = message.fd,
         .group = true,
-        .sandbox = config.sandbox && !transports && config.onions.count == 0,
+        .sandbox = sandbox,
         .further = config.instance > 0,
         .more = onions.option,
         .more_count = onions.count,

@@ -57,10 +57,17 @@ def throughput(run, pids):
           f"processor seconds of each Tor: {worked}", flush=True)
 
 
-def with_tors(run, count):
+def with_tors(run, count, torrc=""):
     settings = {"tor": {"instances": count}, "isolation": {"rate": "none"}}
-    run.gateway = Gateway(run.lab, run.binary, settings, name=f"tors{count}")
+    run.gateway = Gateway(run.lab, run.binary, settings, torrc, name=f"tors{count}")
     return run.gateway
+
+
+def check_own_service(run, directory):
+    """The torrc's onion service is the first Tor's, whose own sandbox would have ended it."""
+    check(os.path.exists(f"{directory}/hostname"), "the torrc's onion service has no name")
+    notes = [event["note"] for event in run.gateway.log.events("sandbox")]
+    check(len(notes) == 1 and "onion services" in notes[0], f"of the sandbox: {notes}")
 
 
 @scenario(started=False)
@@ -69,7 +76,9 @@ def identities_are_spread_over_two_tors(run):
         pids = tor_pids(run)
         check(len(pids) == 1, f"Tor processes: {pids}")
         throughput(run, pids)
-    with with_tors(run, 2):
+    own = f"{run.lab.state}/tors2/data/tor/own"
+    with with_tors(run, 2, f"HiddenServiceDir {own}\nHiddenServicePort 80 127.0.0.1:8080\n"):
+        check_own_service(run, own)
         pids = tor_pids(run)
         check(len(pids) == 2, f"Tor processes: {pids}")
         idle = [established(pid) for pid in pids]

@@ -45,6 +45,26 @@ static void what_only_looks_like_one_is_not(void **state)
     assert_false(torrc_starts_transports("/nonexistent"));
 }
 
+static bool serves(const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    return torrc_has_services(path);
+}
+
+static void an_onion_service_is_seen(void **state)
+{
+    (void)state;
+    assert_true(serves("HiddenServiceDir /var/lib/tor/blog\nHiddenServicePort 80 127.0.0.1:8080\n"));
+    assert_true(serves("UseBridges 0\n +hiddenservicedir \\\n /var/lib/tor/blog # mine"));
+    assert_false(serves("# HiddenServiceDir /var/lib/tor/blog\n"));
+    assert_false(serves("HiddenServiceDir\nHiddenServiceDirGroupReadable 1\n/HiddenServiceDir x\n"));
+    assert_false(serves(""));
+    assert_false(torrc_has_services("/nonexistent"));
+}
+
 static bool allows(const char *text)
 {
     FILE *f = fopen(path, "w");
@@ -108,6 +128,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_transport_that_tor_starts_is_seen),
         cmocka_unit_test(what_only_looks_like_one_is_not),
+        cmocka_unit_test(an_onion_service_is_seen),
         cmocka_unit_test(leave_for_private_addresses_is_seen),
         cmocka_unit_test(a_line_is_known_by_its_keyword),
     };
