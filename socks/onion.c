@@ -27,7 +27,6 @@
 #define LINE_AFTER 5000000u /* microseconds; Tor sends the line with the first byte */
 #define ASK_AGAIN 100000u   /* microseconds between two looks if nothing else happens */
 #define PAUSE 100000u       /* microseconds without accepting, when the system has no descriptor */
-#define PORT_MOST (ONION_WAITING_MAX / 2)
 
 enum state {
     VISITOR_FREE,
@@ -129,9 +128,11 @@ static void set_listening(struct onion *onion, bool listening)
         watch(onion, EPOLL_CTL_MOD, onion->config.port[i].listener, listening ? EPOLLIN : 0, i);
 }
 
+/* A port takes no more than it leaves to all others: one alone gets half, two together two thirds, and there is always
+ * something left for one that had nobody. */
 static struct waiting *find_room(struct onion *onion, uint32_t port)
 {
-    if (onion->count == ONION_WAITING_MAX || onion->at[port] == PORT_MOST)
+    if (onion->at[port] >= ONION_WAITING_MAX - onion->count)
         return NULL;
     uint32_t i = 0;
     while (onion->waiting[i].state != VISITOR_FREE)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define ONION_PORTS_MAX 32u
-#define ONION_WAITING_MAX 256u /* visitors, in all; half of them at one port */
+#define ONION_WAITING_MAX 256u /* visitors, in all; at one port no more than are free for the others */
 
 struct onion_visitor {
     uint32_t port;    /* that it came to, below onion_config.ports */

@@ -28,8 +28,9 @@ struct gateway_onion {
     struct onion *onion;
     uint32_t ports;
     struct channel_onion_port port[CONFIG_ONION_PORTS_MAX];
-    uint32_t flows[CONFIG_ONIONS_MAX]; /* of each service, now */
-    struct siphash_key key;            /* for visitors' addresses */
+    uint32_t flows[CONFIG_ONIONS_MAX];    /* of each service, now */
+    uint32_t openings[CONFIG_ONIONS_MAX]; /* of these, those that the workstation has not answered yet */
+    struct siphash_key key;               /* for visitors' addresses */
     struct opening opening[OPENING_MAX];
     uint32_t opening_count;
     uint64_t malformed, crowded; /* of onion_counters(), those that are among the drops already */
@@ -47,6 +48,7 @@ static void settle(struct gateway_onion *o, struct gateway *g, uint32_t index)
         return;
     struct opening *place = &o->opening[flow->opening - 1];
     *place = o->opening[--o->opening_count];
+    o->openings[flow->service - 1]--;
     g->flows[place->id.index].opening = flow->opening;
     flow->opening = 0;
 }
@@ -54,6 +56,7 @@ static void settle(struct gateway_onion *o, struct gateway *g, uint32_t index)
 static void note_opening(struct gateway_onion *o, struct gateway *g, struct tcp_flow_id id, uint64_t now)
 {
     o->opening[o->opening_count] = (struct opening){.id = id, .until = now + OPENING_AFTER};
+    o->openings[g->flows[id.index].service - 1]++;
     g->flows[id.index].opening = (uint16_t)++o->opening_count;
 }
 
@@ -104,6 +107,13 @@ static int turn_away(struct gateway *g, enum drop why, int status)
     return status == -EAGAIN ? -ENOBUFS : status;
 }
 
+/* Among those that open, a service takes no more than it leaves to all others: that one workstation answers nobody does not
+ * keep another's visitors out. */
+static bool may_open(const struct gateway_onion *o, const struct channel_onion_port *port)
+{
+    return o->flows[port->onion] < port->flows && o->openings[port->onion] < OPENING_MAX - o->opening_count;
+}
+
 static int visit(void *ctx, const struct onion_visitor *visitor, uint64_t now)
 {
     struct gateway *g = ctx;
@@ -111,7 +121,7 @@ static int visit(void *ctx, const struct onion_visitor *visitor, uint64_t now)
     const struct channel_onion_port *port = &o->port[visitor->port];
     struct tcp_flow_id id;
     uint32_t host;
-    if (o->flows[port->onion] >= port->flows || o->opening_count == OPENING_MAX)
+    if (!may_open(o, port))
         return turn_away(g, DROP_ONION_LIMIT, -ENOBUFS);
     int status = tun_seek(&g->tun, &port->to, now, &host);
     if (status == -EAGAIN)

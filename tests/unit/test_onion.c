@@ -234,6 +234,36 @@ static void no_port_takes_all_the_room(void **state)
     close(other);
 }
 
+static void ports_that_are_flooded_leave_room_for_another(void **state)
+{
+    (void)state;
+    static int fds[2][ONION_WAITING_MAX];
+    answer = -EAGAIN;
+    for (uint32_t i = 0; i < ONION_WAITING_MAX; i++) {
+        fds[0][i] = come(0);
+        fds[1][i] = come(1);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        hear();
+    assert_int_equal(onion_counters(onion)->accepted, 2 * ONION_WAITING_MAX);
+    int other = come(2);
+    hear();
+    assert_false(is_closed(other));
+    /* When one of them is let go of, so is its room. */
+    answer = -ECONNREFUSED;
+    onion_poll(onion, now);
+    answer = -EAGAIN;
+    for (uint32_t i = 0; i < ONION_WAITING_MAX; i++) {
+        close(fds[0][i]);
+        close(fds[1][i]);
+    }
+    int last = come(0);
+    hear();
+    assert_false(is_closed(last));
+    close(last);
+    close(other);
+}
+
 static int make_directory(void **state)
 {
     (void)state;
@@ -257,6 +287,7 @@ int main(void)
         ONION_TEST(the_stream_begins_behind_the_line),
         ONION_TEST(what_is_no_line_and_what_does_not_come_are_turned_away),
         ONION_TEST(no_port_takes_all_the_room),
+        ONION_TEST(ports_that_are_flooded_leave_room_for_another),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
