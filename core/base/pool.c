@@ -70,6 +70,31 @@ uint32_t pool_take(struct pool *pool)
     return slot + 1;
 }
 
+/* The lowest bit of `w` at or above `from`, or 64. */
+static uint32_t lowest_from(uint64_t w, uint32_t from)
+{
+    w = from < 64 ? w >> from << from : 0;
+    return w != 0 ? lowest(w) : 64;
+}
+
+uint32_t pool_next_free(const struct pool *pool, uint32_t i)
+{
+    if (i >= pool->count)
+        return 0;
+    uint32_t top = i / 4096, word = i / 64, slot = lowest_from(pool->free_slot[word], i % 64);
+    if (slot < 64)
+        return word * 64 + slot + 1;
+    word = lowest_from(pool->free_word[top], word % 64 + 1);
+    if (word == 64) {
+        top = lowest_from(pool->free_top, top + 1);
+        if (top == 64)
+            return 0;
+        word = lowest(pool->free_word[top]);
+    }
+    word += top * 64;
+    return word * 64 + lowest(pool->free_slot[word]) + 1;
+}
+
 void pool_give(struct pool *pool, uint32_t i)
 {
     assert(pool_is_taken(pool, i));

@@ -199,7 +199,7 @@ bool tcp_flush(struct tcp_engine *e, uint64_t now)
         else if (send_output(e, f))
             flow_list(e, f);
     }
-    bool more = memory_share(e);
+    bool more = e->starving_first != 0 && memory_share(e);
     return e->list_first != 0 || more;
 }
 

@@ -212,8 +212,8 @@ uint32_t flow_ts_offset(const struct tcp_engine *e, const struct tcp_tuple *tupl
 /* A chunk, or 0 if the pool or the quota is exhausted. */
 uint32_t memory_take(struct tcp_engine *e, struct flow *f);
 void memory_give(struct tcp_engine *e, struct flow *f, uint32_t chunk);
-/* Would memory_take() give one? */
-bool memory_is_left(const struct tcp_engine *e, const struct flow *f);
+/* How many memory_take() would give. */
+uint32_t memory_left(const struct tcp_engine *e, const struct flow *f);
 /* Nothing is in this flow's queue, and there was no chunk for it: wait for one. */
 void memory_wait(struct tcp_engine *e, struct flow *f);
 /* Wait no more. */

@@ -11,14 +11,15 @@
 
 #define WAKES 32u /* flows that may have their turn in one flush */
 
-bool memory_is_left(const struct tcp_engine *e, const struct flow *f)
+uint32_t memory_left(const struct tcp_engine *e, const struct flow *f)
 {
-    return e->hosts[e->accounts[f->host]].chunks < e->cfg.host_chunks && e->counters.chunks < e->cfg.max_chunks;
+    return u32_min(e->cfg.host_chunks - e->hosts[e->accounts[f->host]].chunks,
+                   e->cfg.max_chunks - e->counters.chunks);
 }
 
 uint32_t memory_take(struct tcp_engine *e, struct flow *f)
 {
-    if (!memory_is_left(e, f))
+    if (memory_left(e, f) == 0)
         return 0;
     engine_host(e, f->host)->chunks++;
     e->counters.chunks++;
@@ -78,7 +79,7 @@ void memory_wait_over(struct tcp_engine *e, struct flow *f)
 
 bool memory_share(struct tcp_engine *e)
 {
-    if (e->starving_first == 0 || !e->chunk_back)
+    if (!e->chunk_back)
         return false;
     e->chunk_back = false;
     uint32_t wakes = 0;
@@ -90,7 +91,7 @@ bool memory_share(struct tcp_engine *e)
             continue; /* those that waited are gone */
         ring_append(e, account);
         struct flow *f = flow_at(e, use->starved_first);
-        if (!memory_is_left(e, f)) {
+        if (memory_left(e, f) == 0) {
             stop = stop == 0 ? account + 1 : stop;
             continue;
         }

@@ -11,21 +11,17 @@
 #define SENDERS_FORGET 100u /* ms in which a quarter of those that sent are forgotten */
 #define FILL_CHUNKS 17      /* 64 KiB and what is left of the last chunk */
 
-/* Link the `count` chunks that now hold `bytes` more, and give back those that stayed empty. */
-static void link_chunks(struct tcp_engine *e, struct flow *f, const uint32_t *chunk, int count, uint32_t bytes)
+/* Take the chunks that were filled with `bytes`, and link them. */
+static void link_chunks(struct tcp_engine *e, struct flow *f, uint32_t bytes)
 {
-    for (int k = 0; k < count; k++) {
-        uint32_t len = u32_min(bytes, CHUNK_SIZE);
-        if (len == 0) {
-            memory_give(e, f, chunk[k]);
-            continue;
-        }
-        chunk_info(&e->chunks, chunk[k])->len = (uint16_t)len;
+    while (bytes > 0) {
+        uint32_t i = memory_take(e, f), len = u32_min(bytes, CHUNK_SIZE);
+        chunk_info(&e->chunks, i)->len = (uint16_t)len;
         if (f->snd_tail != 0)
-            chunk_info(&e->chunks, f->snd_tail)->next = chunk[k];
+            chunk_info(&e->chunks, f->snd_tail)->next = i;
         else
-            f->snd_head = chunk[k];
-        f->snd_tail = chunk[k];
+            f->snd_head = i;
+        f->snd_tail = i;
         bytes -= len;
     }
 }
@@ -47,9 +43,7 @@ uint32_t queue_max(struct tcp_engine *e, const struct flow *f)
 int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
 {
     struct iovec iov[FILL_CHUNKS + 1];
-    uint32_t chunk[FILL_CHUNKS];
     int pieces = 0;
-    int taken = 0;
     uint32_t asked = 0;
     uint32_t tail_room = 0;
 
@@ -62,11 +56,10 @@ int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
             asked = tail_room;
         }
     }
-    while (asked < want && taken < FILL_CHUNKS) {
-        uint32_t i = memory_take(e, f);
-        if (i == 0)
-            break;
-        chunk[taken++] = i;
+    /* Into the chunks that will be taken, as many as turn out to be needed: often it is one of all these. */
+    uint32_t ahead = u32_min(memory_left(e, f), FILL_CHUNKS);
+    for (uint32_t i = 0; asked < want && ahead > 0; ahead--) {
+        i = pool_next_free(&e->chunks.pool, i);
         uint32_t len = u32_min(want - asked, CHUNK_SIZE);
         iov[pieces].iov_base = chunk_data(&e->chunks, i);
         iov[pieces++].iov_len = len;
@@ -82,7 +75,7 @@ int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
         struct chunk *tail = chunk_info(&e->chunks, f->snd_tail);
         tail->len = (uint16_t)(tail->len + into_tail);
     }
-    link_chunks(e, f, chunk, taken, bytes - into_tail);
+    link_chunks(e, f, bytes - into_tail);
     if (f->snd_queued == 0 && bytes > 0) {
         struct host_use *host = engine_host(e, f->host);
         host->senders++;

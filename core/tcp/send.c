@@ -125,7 +125,7 @@ static bool resend(struct tcp_engine *e, struct flow *f, uint32_t *frames)
 static bool fill(struct tcp_engine *e, struct flow *f, uint32_t want)
 {
     if (f->flags & FLOW_STARVED) {
-        if (!memory_is_left(e, f))
+        if (memory_left(e, f) == 0)
             return true;
         memory_wait_over(e, f);
     }
@@ -269,9 +269,39 @@ static bool has_nothing(const struct flow *f)
            !seq_lt(f->rexmit_nxt, f->lost_edge) && f->board == 0;
 }
 
-bool send_output(struct tcp_engine *e, struct flow *f)
+/* What is lost, what is new, the FIN. True if the budget ended it; *gone if the flow ended. Out of line, or every flow that
+ * is looked at would pay for its variables. */
+__attribute__((noinline)) static bool send_queue(struct tcp_engine *e, struct flow *f, bool *gone)
 {
     uint32_t frames = TURN_FRAMES;
+    if (f->state != FLOW_FIN_WAIT_2 && resend(e, f, &frames))
+        return true;
+    if (f->state != FLOW_ESTABLISHED && f->state != FLOW_CLOSE_WAIT)
+        return false;
+    bool more = send_new(e, f, &frames, gone);
+    if (*gone)
+        return false;
+    if ((f->flags & FLOW_UP_RESET) && f->snd_queued == 0) {
+        close_reset(e, f);
+        *gone = true;
+        return false;
+    }
+    /* The end of file shows only when there is nothing before it, so look for it even if no window is open. */
+    if (unsent(f) == 0 && (f->flags & FLOW_READABLE) && window_from(f, f->snd_nxt) == 0 && flight(f) == 0 &&
+        !fill(e, f, 1)) {
+        *gone = true;
+        return false;
+    }
+    if (unsent(f) == 0 && fin_due(f)) {
+        emit_data(e, f, f->snd_nxt, 0, true, false);
+        sent_new(e, f, 0);
+        fin_sent(e, f);
+    }
+    return more;
+}
+
+bool send_output(struct tcp_engine *e, struct flow *f)
+{
     bool gone = false;
     bool more = false;
 
@@ -283,27 +313,10 @@ bool send_output(struct tcp_engine *e, struct flow *f)
         close_reset(e, f);
         return false;
     }
-    bool nothing = has_nothing(f);
-    if (!nothing && f->state != FLOW_FIN_WAIT_2)
-        more = resend(e, f, &frames);
-    if (!nothing && !more && (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT)) {
-        more = send_new(e, f, &frames, &gone);
-        if (gone)
-            return false;
-        if ((f->flags & FLOW_UP_RESET) && f->snd_queued == 0) {
-            close_reset(e, f);
-            return false;
-        }
-        /* The end of file shows only when there is nothing before it, so look for it even if no window is open. */
-        if (unsent(f) == 0 && (f->flags & FLOW_READABLE) && window_from(f, f->snd_nxt) == 0 && flight(f) == 0 &&
-            !fill(e, f, 1))
-            return false;
-        if (unsent(f) == 0 && fin_due(f)) {
-            emit_data(e, f, f->snd_nxt, 0, true, false);
-            sent_new(e, f, 0);
-            fin_sent(e, f);
-        }
-    }
+    if (!has_nothing(f))
+        more = send_queue(e, f, &gone);
+    if (gone)
+        return false;
     if (f->flags & FLOW_ACK_NOW)
         emit_ack(e, f);
     send_arm(e, f);
@@ -317,12 +330,12 @@ void send_arm(struct tcp_engine *e, struct flow *f)
     bool shut = f->snd_wnd == 0 && f->snd_queued > 0;
     if ((f->flags & FLOW_RTO_ARMED) && !((f->flags & FLOW_PERSIST) && flight(f) > 0 && !shut))
         return;
-    uint32_t rto = u32_min(rtt_rto(f) << f->backoff, RTO_MAX);
     f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED);
+    bool blocked = unsent(f) > 0 || (f->flags & FLOW_READABLE);
+    if (flight(f) == 0 && !(sending && blocked))
+        return;
+    uint32_t rto = u32_min(rtt_rto(f) << f->backoff, RTO_MAX);
     if (flight(f) == 0 || shut) {
-        bool blocked = unsent(f) > 0 || (f->flags & FLOW_READABLE);
-        if (flight(f) == 0 && !(sending && blocked))
-            return;
         if (unsent(f) == 0 && flight(f) == 0) {
             memory_wait(e, f); /* it had nothing to read into */
             return;

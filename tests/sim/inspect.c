@@ -110,7 +110,7 @@ static const char *inspect_flow(const struct tcp_engine *e, struct flow *f, bool
         sums->starved++;
         if (f->snd_queued != 0 || !(f->flags & FLOW_READABLE) || f->snd_nxt != f->snd_una)
             return "a flow that waits for memory and need not";
-        if (!busy && memory_is_left(e, f))
+        if (!busy && memory_left(e, f) > 0)
             return "a flow that waits for memory that is there";
     } else if (f->state != FLOW_TIME_WAIT)
         wrong = send_queue(e, f, sums);

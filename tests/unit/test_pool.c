@@ -127,6 +127,30 @@ static void settling_returns_what_was_touched_above_the_highest_taken_once(void 
     fixture_end(&f);
 }
 
+static void the_free_slots_can_be_looked_up_in_the_order_in_which_they_will_be_taken(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
+        struct fixture f;
+        fixture_start(&f, sizes[k]);
+        for (uint32_t i = 1; i <= sizes[k]; i++)
+            pool_take(&f.pool);
+        assert_int_equal(pool_next_free(&f.pool, 0), 0);
+        for (uint32_t i = 1; i <= sizes[k]; i += 1 + i * 2 / 3) /* far apart, so that whole words are passed over */
+            pool_give(&f.pool, i);
+        if (pool_is_taken(&f.pool, sizes[k]))
+            pool_give(&f.pool, sizes[k]);
+        uint32_t next = pool_next_free(&f.pool, 0);
+        while (f.pool.used < sizes[k]) {
+            uint32_t after = pool_next_free(&f.pool, next);
+            assert_int_equal(pool_take(&f.pool), next);
+            next = after;
+        }
+        assert_int_equal(next, 0);
+        fixture_end(&f);
+    }
+}
+
 static void random_use_agrees_with_a_model_and_settling_returns_every_touched_byte(void **state)
 {
     (void)state;
@@ -166,6 +190,10 @@ static void random_use_agrees_with_a_model_and_settling_returns_every_touched_by
             assert_int_equal(f.pool.used, used);
             if (step % 64 != 0)
                 continue;
+            uint32_t above = random_below(&r, count + 1), next = above + 1;
+            while (next <= count && taken[next])
+                next++;
+            assert_int_equal(pool_next_free(&f.pool, above), next > count ? 0 : next);
             uint32_t highest = count;
             while (highest > 0 && !taken[highest])
                 highest--;
@@ -191,6 +219,7 @@ int main(void)
         cmocka_unit_test(free_slots_are_never_touched),
         cmocka_unit_test(no_slot_outside_the_range_counts_as_taken),
         cmocka_unit_test(settling_returns_what_was_touched_above_the_highest_taken_once),
+        cmocka_unit_test(the_free_slots_can_be_looked_up_in_the_order_in_which_they_will_be_taken),
         cmocka_unit_test(random_use_agrees_with_a_model_and_settling_returns_every_touched_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
