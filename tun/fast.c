@@ -62,14 +62,11 @@ static inline struct fast_known *known6_at(struct tun *tun, const uint8_t *ip)
     return &tun->known6[ip[23] % FAST_KNOWN];
 }
 
-/* Does a sum of words as they lie in memory (RFC 1071 2 (B)) come to what a right checksum makes of it? Each half is
- * added to the other: the upper one then holds their sum, with the carry added at its end. */
+/* Does a sum of words as they lie in memory (RFC 1071 2 (B)) come to what a right checksum makes of it? Folded, that is
+ * 0xffff: a multiple of it, for a sum with a version or a protocol in it is not 0. */
 static inline bool sums_up(uint64_t sum)
 {
-    sum += sum << 32 | sum >> 32;
-    uint32_t half = (uint32_t)(sum >> 32);
-    half += half << 16 | half >> 16;
-    return half >> 16 == 0xffff;
+    return sum % 0xffff == 0;
 }
 
 /* `addresses` is the sum of both. RFC 9293 3.1, RFC 8200 8.1. */
@@ -79,7 +76,7 @@ static inline bool tcp_sums_up(uint64_t addresses, const uint8_t *tcp, uint32_t 
     be32_store(rest, PACKET_TCP + len);
     uint64_t sum = addresses + load32(rest);
     /* A header with timestamps and no payload is what most workstations send most. */
-    return sums_up(sum + (len == ACK_LEN ? checksum_words_of(tcp, ACK_LEN) : checksum_words(tcp, len)));
+    return sums_up(sum + (len == ACK_LEN ? checksum_words_of_32(tcp) : checksum_words(tcp, len)));
 }
 
 /* What the offload header says of a segment whose TCP header is at `tcp_at`: that it is one alone, whose checksum was made,
@@ -180,7 +177,7 @@ static inline bool expected6(struct tun *tun, struct bytes raw, uint64_t now)
         known->in.dst = dst;
     }
     enum offload_says says = offload_says(raw.at, TCP6_AT, VIRTIO_NET_HDR_GSO_TCPV6, &known->in.gso_size);
-    if (says != OFFLOAD_GOOD && (says == OFFLOAD_MISFITS || !tcp_sums_up(checksum_words_of(ip + 8, 32), tcp, len)))
+    if (says != OFFLOAD_GOOD && (says == OFFLOAD_MISFITS || !tcp_sums_up(checksum_words_of_32(ip + 8), tcp, len)))
         return false;
     hand_over(tun, known, tcp, len, now);
     return true;
