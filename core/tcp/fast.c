@@ -18,24 +18,19 @@
 #define TROUBLE                                                                                                    \
     (FLOW_UP_DEAD | FLOW_FIN_SENT | FLOW_RECOVERY | FLOW_LOSS | FLOW_PROBED | FLOW_PROBE_AGAIN | FLOW_RCV_FIN)
 
-/* Not that of the last segment: out of line, for the tuple on the stack costs every segment a check of it. */
+/* Out of line, for the tuple on the stack costs every segment a check of it. */
 __attribute__((noinline)) static struct flow *look_up(struct tcp_engine *e, const struct tcp_in *in)
 {
     const struct tcp_tuple tuple = {
         .src = in->src, .dst = in->dst, .src_port = be16_load(in->seg.at), .dst_port = be16_load(in->seg.at + 2)};
-    struct flow *f = flow_find(e, &tuple);
-    if (f != NULL)
-        e->found = flow_index(e, f);
-    return f;
+    return flow_find_anew(e, &tuple);
 }
 
-/* The flow of the segment: segments come in runs of one. */
+/* The flow of the segment. */
 static inline struct flow *flow_of(struct tcp_engine *e, const struct tcp_in *in)
 {
-    struct flow *f = flow_at(e, e->found);
-    return e->found != 0 && flow_is(f, &in->src, &in->dst, be16_load(in->seg.at), be16_load(in->seg.at + 2))
-               ? f
-               : look_up(e, in);
+    struct flow *f = flow_recent(e, &in->src, &in->dst, be16_load(in->seg.at), be16_load(in->seg.at + 2));
+    return f != NULL ? f : look_up(e, in);
 }
 
 /* Take the segment if it is the one that its flow expects. */

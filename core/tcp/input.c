@@ -240,12 +240,11 @@ void input_segment(struct tcp_engine *e, const struct tcp_in *in)
         return;
     }
     struct tcp_tuple tuple = {.src = in->src, .dst = in->dst, .src_port = s.src_port, .dst_port = s.dst_port};
-    struct flow *f = flow_find(e, &tuple);
+    struct flow *f = flow_recall(e, &tuple);
     if (f == NULL) {
         no_flow(e, in, &s);
         return;
     }
-    e->found = flow_index(e, f);
     if (f->host != in->host) {
         drop_count(&e->drops, DROP_IP_SOURCE);
         return;

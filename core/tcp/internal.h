@@ -35,6 +35,7 @@
 #define TIME_WAIT_MS (PEER_RTO_MAX + 5000u)  /* 2 MSL; a FIN sent again still finds us, whatever the backoff */
 #define FIN_WAIT_2_MS (PEER_RTO_MAX + 5000u) /* silence allowed in FIN_WAIT_2, for the same reason */
 
+#define RECENT 64u /* flows that are remembered, by the last bits of their source port */
 #define GATHER_SLOTS 8u
 #define GATHER_IOV 64u
 #define BOARD_BLOCKS 16u
@@ -101,6 +102,12 @@ struct host_use {
     uint64_t down_bytes;
 };
 
+/* A flow that was looked for not long ago, tried before the table: the segments of a batch belong to few. */
+struct recent {
+    uint32_t ports; /* source, destination */
+    uint32_t flow;  /* slot number, 0 = none */
+};
+
 /* How many flows send payload to us at once: those of a round, each counted with the first that it sends there. */
 struct uploads {
     uint32_t count; /* in this round */
@@ -126,7 +133,7 @@ struct tcp_engine {
     uint32_t *generation; /* of slot i at [i - 1]; outlives the slot's page */
     uint32_t *buckets;    /* hash table: first flow of each bucket */
     uint32_t bucket_mask;
-    uint32_t found; /* flow of the last segment, tried first: they come in runs; 0 = none */
+    struct recent recent[RECENT];
     struct chunks chunks;
     struct pool boards;
     struct host_use *hosts; /* by account */
@@ -168,16 +175,34 @@ static inline uint32_t flow_index(const struct tcp_engine *e, const struct flow 
     return (uint32_t)(f - (const struct flow *)(const void *)e->flows.slots) + 1;
 }
 
-/* Word by word: this is asked for every segment, and a call would cost more. */
-static inline bool flow_is(const struct flow *f, const struct ipaddr *src, const struct ipaddr *dst,
-                           uint16_t src_port, uint16_t dst_port)
+struct tcp_flow_id flow_id(const struct tcp_engine *e, const struct flow *f);
+
+static inline struct recent *recent_at(struct tcp_engine *e, uint16_t src_port)
 {
-    return ipaddr_equal(&f->tuple.src, src) && ipaddr_equal(&f->tuple.dst, dst) && f->tuple.src_port == src_port &&
-           f->tuple.dst_port == dst_port;
+    return &e->recent[src_port % RECENT];
 }
 
-struct tcp_flow_id flow_id(const struct tcp_engine *e, const struct flow *f);
+/* The flow between these, if it was looked for of late. Whether it is can be said of any other without a look at it. */
+static inline struct flow *flow_recent(struct tcp_engine *e, const struct ipaddr *src, const struct ipaddr *dst,
+                                       uint16_t src_port, uint16_t dst_port)
+{
+    const struct recent *r = recent_at(e, src_port);
+    if (r->ports != ((uint32_t)src_port << 16 | dst_port) || r->flow == 0)
+        return NULL;
+    struct flow *f = flow_at(e, r->flow);
+    return ipaddr_equal(&f->tuple.src, src) && ipaddr_equal(&f->tuple.dst, dst) ? f : NULL;
+}
+
 struct flow *flow_find(const struct tcp_engine *e, const struct tcp_tuple *tuple);
+/* The same, and remember it. */
+struct flow *flow_find_anew(struct tcp_engine *e, const struct tcp_tuple *tuple);
+
+static inline struct flow *flow_recall(struct tcp_engine *e, const struct tcp_tuple *tuple)
+{
+    struct flow *f = flow_recent(e, &tuple->src, &tuple->dst, tuple->src_port, tuple->dst_port);
+    return f != NULL ? f : flow_find_anew(e, tuple);
+}
+
 /* The flow a handle names, or NULL if that one is gone. */
 struct flow *flow_of_id(const struct tcp_engine *e, struct tcp_flow_id id);
 /* A zeroed flow in the table, or NULL when it is full. */
@@ -417,6 +442,13 @@ uint32_t rtt_rto(const struct flow *f); /* ms, without backoff */
 /* timer.c */
 /* Set the flow's timer to the earliest thing it waits for. */
 void timer_arm(struct tcp_engine *e, struct flow *f);
+/* The same when all that is new is that the flow waits for `at`: mostly its timer strikes before. */
+static inline void timer_arm_by(struct tcp_engine *e, struct flow *f, uint32_t at)
+{
+    if (f->timer.prev == 0 || seq_lt(at, f->timer.at))
+        timer_arm(e, f);
+}
+
 void timer_run(struct tcp_engine *e, struct flow *f);
 
 /* close.c: the ends of a flow. */

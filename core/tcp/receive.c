@@ -166,7 +166,7 @@ static void owe_ack(struct tcp_engine *e, struct flow *f)
     else if (!(f->flags & (FLOW_ACK_LATER | FLOW_ACK_NOW))) {
         f->flags |= FLOW_ACK_LATER;
         f->ack_at = e->now_ms + DELAYED_ACK;
-        timer_arm(e, f);
+        timer_arm_by(e, f, f->ack_at);
     }
 }
 

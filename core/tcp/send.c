@@ -220,8 +220,15 @@ static bool push_due(const struct flow *f, uint32_t len, uint32_t mss, uint32_t 
     return f->unpushed + len > u32_min(f->snd_wnd_max / 2, UINT16_MAX);
 }
 
-/* Send what is new. Returns true if the budget ended it; *gone if the flow ended. */
-static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, bool *gone)
+/* How sending ended. */
+enum sent {
+    SENT_ALL,    /* all that may be sent */
+    SENT_BUDGET, /* the turn's budget is used up */
+    SENT_RESET,  /* the flow is gone */
+};
+
+/* Send what is new. */
+static enum sent send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames)
 {
     uint32_t mss = emit_mss(e, f);
     uint32_t burst = burst_max(e, mss);
@@ -237,20 +244,18 @@ static bool send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames, boo
         if (want > mss)
             want -= want % mss;
         if (*frames == 0)
-            return want > 0 && ((f->flags & FLOW_READABLE) || unsent(f) > 0);
+            return want > 0 && ((f->flags & FLOW_READABLE) || unsent(f) > 0) ? SENT_BUDGET : SENT_ALL;
         /* All that may leave in this turn, and one byte more: whether it is there decides about PSH and FIN. */
         uint32_t reach = u32_min(allowed, burst * *frames);
-        if (!fill(e, f, reach > 0 ? reach + 1 : 0)) {
-            *gone = true;
-            return false;
-        }
+        if (!fill(e, f, reach > 0 ? reach + 1 : 0))
+            return SENT_RESET;
         uint32_t len = u32_min(unsent(f), want);
         if (len == 0)
-            return false;
+            return SENT_ALL;
         bool more = unsent(f) > len || (f->flags & FLOW_READABLE);
         /* No silly segments (RFC 9293 3.8.6.2.1): a full one, the last there is, or half of what it can take. */
         if (len < mss && more && len < f->snd_wnd_max / 2)
-            return false;
+            return SENT_ALL;
         bool fin = !more && fin_due(f);
         uint32_t room = allowed - len;
         emit_data(e, f, f->snd_nxt, len, fin, !more || push_due(f, len, mss, room, f->snd_nxt + len - began));
@@ -269,42 +274,35 @@ static bool has_nothing(const struct flow *f)
            !seq_lt(f->rexmit_nxt, f->lost_edge) && f->board == 0;
 }
 
-/* What is lost, what is new, the FIN. True if the budget ended it; *gone if the flow ended. Out of line, or every flow that
- * is looked at would pay for its variables. */
-__attribute__((noinline)) static bool send_queue(struct tcp_engine *e, struct flow *f, bool *gone)
+/* What is lost, what is new, the FIN. Out of line, or every flow that is looked at would pay for the variables. */
+__attribute__((noinline)) static enum sent send_queue(struct tcp_engine *e, struct flow *f)
 {
     uint32_t frames = TURN_FRAMES;
     if (f->state != FLOW_FIN_WAIT_2 && resend(e, f, &frames))
-        return true;
+        return SENT_BUDGET;
     if (f->state != FLOW_ESTABLISHED && f->state != FLOW_CLOSE_WAIT)
-        return false;
-    bool more = send_new(e, f, &frames, gone);
-    if (*gone)
-        return false;
+        return SENT_ALL;
+    enum sent sent = send_new(e, f, &frames);
+    if (sent == SENT_RESET)
+        return SENT_RESET;
     if ((f->flags & FLOW_UP_RESET) && f->snd_queued == 0) {
         close_reset(e, f);
-        *gone = true;
-        return false;
+        return SENT_RESET;
     }
     /* The end of file shows only when there is nothing before it, so look for it even if no window is open. */
     if (unsent(f) == 0 && (f->flags & FLOW_READABLE) && window_from(f, f->snd_nxt) == 0 && flight(f) == 0 &&
-        !fill(e, f, 1)) {
-        *gone = true;
-        return false;
-    }
+        !fill(e, f, 1))
+        return SENT_RESET;
     if (unsent(f) == 0 && fin_due(f)) {
         emit_data(e, f, f->snd_nxt, 0, true, false);
         sent_new(e, f, 0);
         fin_sent(e, f);
     }
-    return more;
+    return sent;
 }
 
 bool send_output(struct tcp_engine *e, struct flow *f)
 {
-    bool gone = false;
-    bool more = false;
-
     if (f->state < FLOW_ESTABLISHED || f->state == FLOW_TIME_WAIT)
         return false;
     /* The far end has closed, and what the workstation sent since went nowhere: it shall know, as soon as it has all that
@@ -313,27 +311,18 @@ bool send_output(struct tcp_engine *e, struct flow *f)
         close_reset(e, f);
         return false;
     }
-    if (!has_nothing(f))
-        more = send_queue(e, f, &gone);
-    if (gone)
+    enum sent sent = has_nothing(f) ? SENT_ALL : send_queue(e, f);
+    if (sent == SENT_RESET)
         return false;
     if (f->flags & FLOW_ACK_NOW)
         emit_ack(e, f);
     send_arm(e, f);
-    return more;
+    return sent == SENT_BUDGET;
 }
 
-/* Start the timer that what is outstanding, or blocked, needs, unless one runs. */
-void send_arm(struct tcp_engine *e, struct flow *f)
+/* Something is outstanding, or blocked: by when the workstation shall have answered. */
+static void arm(struct tcp_engine *e, struct flow *f, bool shut)
 {
-    bool sending = f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT;
-    bool shut = f->snd_wnd == 0 && f->snd_queued > 0;
-    if ((f->flags & FLOW_RTO_ARMED) && !((f->flags & FLOW_PERSIST) && flight(f) > 0 && !shut))
-        return;
-    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED);
-    bool blocked = unsent(f) > 0 || (f->flags & FLOW_READABLE);
-    if (flight(f) == 0 && !(sending && blocked))
-        return;
     uint32_t rto = u32_min(rtt_rto(f) << f->backoff, RTO_MAX);
     if (flight(f) == 0 || shut) {
         if (unsent(f) == 0 && flight(f) == 0) {
@@ -343,7 +332,7 @@ void send_arm(struct tcp_engine *e, struct flow *f)
         /* Nothing on the wire will bring the ACK that gets this flow moving: a shut or silly window. */
         f->flags |= FLOW_PERSIST | FLOW_RTO_ARMED;
         f->rto_at = e->now_ms + rto;
-        timer_arm(e, f);
+        timer_arm_by(e, f, f->rto_at);
         return;
     }
     f->flags |= FLOW_RTO_ARMED;
@@ -356,7 +345,19 @@ void send_arm(struct tcp_engine *e, struct flow *f)
         f->flags |= FLOW_TLP_ARMED;
         f->rto_at = e->now_ms + u32_min(pto, rto);
     }
-    timer_arm(e, f);
+    timer_arm_by(e, f, f->rto_at);
+}
+
+/* Start the timer that what is outstanding, or blocked, needs, unless one runs. */
+void send_arm(struct tcp_engine *e, struct flow *f)
+{
+    bool shut = f->snd_wnd == 0 && f->snd_queued > 0;
+    if ((f->flags & FLOW_RTO_ARMED) && !((f->flags & FLOW_PERSIST) && flight(f) > 0 && !shut))
+        return;
+    f->flags &= ~(uint32_t)(FLOW_RTO_ARMED | FLOW_PERSIST | FLOW_TLP_ARMED | FLOW_REO_ARMED);
+    bool sending = f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT;
+    if (flight(f) != 0 || (sending && (unsent(f) > 0 || (f->flags & FLOW_READABLE))))
+        arm(e, f, shut);
 }
 
 static void back_off(struct flow *f)
@@ -398,13 +399,10 @@ static void tail_probe(struct tcp_engine *e, struct flow *f)
     f->flags |= FLOW_PROBED;
     uint32_t frames = 1;
     uint32_t before = f->snd_nxt;
-    bool gone = false;
     /* One new segment, even beyond the congestion window (RFC 8985 7.3). */
     uint32_t cwnd = f->cwnd;
     f->cwnd = u32_max(cwnd, send_pipe(e, f) + emit_mss(e, f));
-    if (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT)
-        send_new(e, f, &frames, &gone);
-    if (gone)
+    if ((f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSE_WAIT) && send_new(e, f, &frames) == SENT_RESET)
         return;
     f->cwnd = cwnd;
     if (f->snd_nxt == before) {

@@ -41,20 +41,25 @@ static uint32_t *bucket_of(const struct tcp_engine *e, const struct tcp_tuple *t
 
 static bool has_tuple(const struct flow *f, const struct tcp_tuple *t)
 {
-    return flow_is(f, &t->src, &t->dst, t->src_port, t->dst_port);
+    return ipaddr_equal(&f->tuple.src, &t->src) && ipaddr_equal(&f->tuple.dst, &t->dst) &&
+           f->tuple.src_port == t->src_port && f->tuple.dst_port == t->dst_port;
 }
 
 struct flow *flow_find(const struct tcp_engine *e, const struct tcp_tuple *tuple)
 {
-    if (e->found != 0 && has_tuple(flow_at(e, e->found), tuple))
-        return flow_at(e, e->found);
-    for (uint32_t i = *bucket_of(e, tuple); i != 0;) {
-        struct flow *f = flow_at(e, i);
-        if (has_tuple(f, tuple))
-            return f;
-        i = f->hash_next;
-    }
-    return NULL;
+    uint32_t i = *bucket_of(e, tuple);
+    while (i != 0 && !has_tuple(flow_at(e, i), tuple))
+        i = flow_at(e, i)->hash_next;
+    return i != 0 ? flow_at(e, i) : NULL;
+}
+
+struct flow *flow_find_anew(struct tcp_engine *e, const struct tcp_tuple *tuple)
+{
+    struct flow *f = flow_find(e, tuple);
+    if (f != NULL)
+        *recent_at(e, tuple->src_port) =
+            (struct recent){.ports = (uint32_t)tuple->src_port << 16 | tuple->dst_port, .flow = flow_index(e, f)};
+    return f;
 }
 
 /* The initial sequence number: a clock of 4 us plus a keyed hash of the tuple (RFC 6528 3). */
@@ -130,8 +135,8 @@ static void unhash(struct tcp_engine *e, struct flow *f)
 {
     uint32_t i = flow_index(e, f);
     uint32_t *link = bucket_of(e, &f->tuple);
-    if (e->found == i)
-        e->found = 0;
+    if (recent_at(e, f->tuple.src_port)->flow == i)
+        recent_at(e, f->tuple.src_port)->flow = 0;
     while (*link != i)
         link = &flow_at(e, *link)->hash_next;
     *link = f->hash_next;

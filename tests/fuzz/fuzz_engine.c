@@ -540,7 +540,7 @@ static size_t note_memory(struct fuzz *f, uint8_t *copy)
     memcpy(copy, memory, size);
     struct tcp_engine *e = (struct tcp_engine *)(void *)copy;
     e->cfg.unpredicted = false;
-    e->found = 0;
+    memset(e->recent, 0, sizeof(e->recent));
     e->ctx = NULL;
     return size;
 }

@@ -142,6 +142,11 @@ const char *inspect_engine(const struct tcp_engine *engine, bool busy)
         if (wrong != NULL)
             return wrong;
     }
+    for (uint32_t k = 0; k < RECENT; k++) {
+        uint32_t i = engine->recent[k].flow;
+        if (i != 0 && (!pool_is_taken(&engine->flows, i) || flow_at(engine, i)->state == FLOW_FREE))
+            return "a flow that is remembered and no more";
+    }
     uint32_t waiting = 0;
     for (uint32_t i = engine->time_wait_first; i != 0 && waiting <= sums.time_wait;
          i = flow_at(engine, i)->snd_head)
