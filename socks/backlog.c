@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/share.h"
+
 static_assert(SOCKS_BACKLOG_MAX < UINT16_MAX && SOCKS_REQUEST_MAX <= UINT16_MAX, "the numbers fit their fields");
 
 /* The queue of a workstation, or 0. */
@@ -57,10 +59,8 @@ static void drop_queue(struct socks_backlog *b, uint16_t at)
 int socks_backlog_put(struct socks_backlog *b, const struct socks_waiting *what, const uint8_t *request)
 {
     assert(what->len <= SOCKS_REQUEST_MAX);
-    if (b->count == SOCKS_BACKLOG_MAX)
-        return -EAGAIN;
     uint16_t queue = find_queue(b, what->station);
-    if (queue != 0 && b->queue[queue].count == SOCKS_BACKLOG_SHARE)
+    if (!share_has_room(queue != 0 ? b->queue[queue].count : 0, b->count, SOCKS_BACKLOG_MAX))
         return -EAGAIN;
     if (queue == 0)
         queue = add_queue(b, what->station);

@@ -4,7 +4,7 @@
  * allows a new identity.
  *
  * One queue for each workstation, in the order of its requests, and turns that go round the queues: who has opened three
- * hundred flows at once delays his own, not another's first. No workstation takes more than three quarters of the room.
+ * hundred flows at once delays his own, not another's first. No workstation takes more of the room than base/share.h leaves it.
  */
 #ifndef CLOISTER_SOCKS_BACKLOG_H
 #define CLOISTER_SOCKS_BACKLOG_H
@@ -17,7 +17,7 @@
 #include "tcp/engine.h"
 
 #define SOCKS_BACKLOG_MAX 1024u                         /* requests that may wait */
-#define SOCKS_BACKLOG_SHARE (SOCKS_BACKLOG_MAX / 4 * 3) /* of one workstation */
+#define SOCKS_BACKLOG_SHARE (SOCKS_BACKLOG_MAX / 4 * 3) /* of one workstation that is alone */
 
 /* A request that is ready to be sent. */
 struct socks_waiting {

@@ -21,7 +21,7 @@ PAUSE_S = 0.2
 LATEST_S = 3.0
 
 
-def _second_station(run):
+def second_station(run):
     ws = run.lab.ns("ws")
     net.ip("-n", ws, "link", "add", "link", DEVICE, "name", STATION, "type", "macvlan", "mode", "bridge")
     net.ip("-n", ws, "addr", "add", f"{OTHER}/32", "dev", STATION)
@@ -65,7 +65,7 @@ async def _flood_and_probe(run, peers, opened, probes):
 
 @scenario()
 def three_hundred_flows_at_once_do_not_keep_another_station_waiting(run):
-    _second_station(run)
+    second_station(run)
     _start(run)
     singles = [_start(run) for _ in range(PROBES)]
     peers = [run.socket(seconds=LIMIT_S) for _ in range(FLOWS)]

@@ -8,9 +8,8 @@ import sys
 from dataclasses import dataclass
 
 from scenario import check, plan, scenario  # first: it makes `lab` known
-from isolation_policies import OTHER, WWW, WWW4, _wait_conflux
-from lab import net
-from lab.gateway import DEVICE
+from isolation_budget import OTHER, second_station
+from isolation_policies import WWW, WWW4, _wait_conflux
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "net"))
 import socks_client  # noqa: E402  pylint: disable=wrong-import-position
@@ -59,9 +58,46 @@ def _open(run, flow):
         check(answer == (0, "0.0.0.0"), f"{flow}: SOCKS said {answer}")  # ten bytes, which torsocks counts on
 
 
-@scenario()
+def _newnym(run):
+    """What Tor Browser's "new identity" says, a line after each answer."""
+    with run.connect(plan.GATEWAY, 9051) as peer:
+        for line in (b"AUTHENTICATE 00ff\r\n", b"SIGNAL NEWNYM\r\n"):
+            peer.sendall(line)
+            check(socks_client.exactly(peer, 8) == b"250 OK\r\n", f"{line} was not taken")
+
+
+def _check_new_identities(run, watch, known):
+    """A workstation that asks for new identities gets them, at every port; another keeps its own, and what is open stays."""
+    asks = [Flow(9150, user="site-a"), Flow(9050), Flow(9150, user="site-a", source=OTHER)]
+
+    def seen():
+        found = []
+        for flow in asks:
+            _open(run, flow)
+            known[0] += 1
+            stream = watch.wait_flows(known[0])[known[0] - 1]
+            found.append((stream.password, watch.circuit_of(stream).identity))
+        return found
+
+    before = seen()
+    with run.connect(plan.GATEWAY, 9150) as peer:
+        socks_client.negotiate(peer, None, None)
+        peer.sendall(socks_client.request5(WWW, plan.ECHO))
+        check(socks_client.reply5(peer)[0] == 0, "a flow before the new identity")
+        known[0] += 1
+        _newnym(run)
+        after = seen()
+        peer.sendall(b"still here")
+        check(socks_client.exactly(peer, 10) == b"still here", "what is open should stay")
+    for flow, old, new in zip(asks, before, after):
+        other = flow.source == OTHER
+        check((old[0] == new[0]) == other, f"{flow}: credentials {old[0]} and {new[0]} after a new identity")
+        check(other or old[1] != new[1], f"{flow}: still on {old[1]} after a new identity")
+
+
+@scenario({"ports": {"control": "yes"}})
 def ports_and_workstations_never_share(run):
-    net.ip("-n", run.lab.ns("ws"), "addr", "add", f"{OTHER}/{plan.WORKSTATION_PREFIX}", "dev", DEVICE)
+    second_station(run)
     with run.watch() as watch:
         _wait_conflux(watch)
         identities, passwords = [], []
@@ -74,6 +110,7 @@ def ports_and_workstations_never_share(run):
             passwords.append(streams[known].password)
             check(streams[known].username == "<torS0X>0", f"{flow}: username {streams[known].username!r}")
             check("site" not in streams[known].password, f"{flow}: the client's own word reached Tor")
+        _check_new_identities(run, watch, [len(identities)])
     may = do = 0
     for i, flow in enumerate(FLOWS):
         for k in range(i):
@@ -94,6 +131,11 @@ def ports_and_workstations_never_share(run):
         socks_client.negotiate(peer, None, None)
         peer.sendall(socks_client.request5(WWW, 0, 0xF0))
         check(socks_client.reply5(peer) == (0, plan.WEB), "RESOLVE should find the web server")
+    for command, target in ((0xF0, f"none.{plan.ZONE}"), (0xF1, "192.0.2.77")):
+        with run.connect(plan.GATEWAY, 9050) as peer:
+            socks_client.negotiate(peer, None, None)
+            peer.sendall(socks_client.request5(target, 0, command))
+            check(socks_client.reply5(peer)[0] == 4, f"nothing should be found for {target}")
     with run.connect(plan.GATEWAY, 9050) as peer:
         socks_client.negotiate(peer, None, None)
         peer.sendall(socks_client.request5(f"none.{plan.ZONE}", 80))

@@ -16,6 +16,11 @@ def an_onion_service_is_reached_by_name(run):
         check(done.stdout == plan.PAGE, f"{done.stderr or done.stdout}\n{service.address}")
         # Names below it are the service's, too (RFC 7686).
         check(run.curl(f"http://www.{service.address}/").stdout == plan.PAGE, "a name below it")
+        # By the clients of SOCKS ports, too; and with a dot at the end, which Tor itself would take to an exit.
+        for proxy in (("--socks5-hostname", f"{plan.GATEWAY}:9050"), ("-p", "-x", f"http://{plan.GATEWAY}:9190")):
+            for name in (service.address, f"{service.address}."):
+                done = run.curl(*proxy, f"http://{name}/", timeout=90)
+                check(done.stdout == plan.PAGE, f"{proxy} {name}: {done.stderr or done.stdout}")
         wrong = ("a" if service.address[0] != "a" else "b") + service.address[1:]
         check(not _is_known(run, wrong), "an address with a wrong checksum got an answer")
     check(not _is_known(run, "www.onion"), "what is no onion address got an answer")

@@ -304,6 +304,18 @@ static void no_station_takes_all_the_room(void **state)
     assert_true(put(9999, 9999) > 0);
 }
 
+static void nor_do_two_or_three_together(void **state)
+{
+    (void)state;
+    backlog = (struct socks_backlog){0};
+    uint32_t n = 0;
+    for (uint32_t station = 1; station <= 3; station++)
+        while (put(station, n + 1) > 0)
+            n++;
+    assert_in_range(n, SOCKS_BACKLOG_MAX / 64 * 62, SOCKS_BACKLOG_MAX / 64 * 63);
+    assert_true(put(4, 5000) > 0);
+}
+
 /* Against a list that is searched from the start. */
 static void any_order_of_taking_out_keeps_the_order_of_the_rest(void **state)
 {
@@ -372,6 +384,7 @@ int main(void)
         TEST(a_budget_out_of_range_is_refused),
         TEST(stations_take_turns),
         TEST(no_station_takes_all_the_room),
+        TEST(nor_do_two_or_three_together),
         TEST(any_order_of_taking_out_keeps_the_order_of_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
