@@ -96,6 +96,11 @@ const struct socks_waiting *socks_backlog_first(const struct socks_backlog *b)
     return b->count > 0 ? &b->waiting[b->queue[b->turn].first] : NULL;
 }
 
+const struct socks_waiting *socks_backlog_after(const struct socks_backlog *b, const struct socks_waiting *w)
+{
+    return w->next != 0 ? &b->waiting[w->next] : NULL;
+}
+
 void socks_backlog_remove(struct socks_backlog *b, uint16_t number)
 {
     struct socks_waiting *w = &b->waiting[number];
@@ -116,14 +121,20 @@ void socks_backlog_remove(struct socks_backlog *b, uint16_t number)
     b->free = number;
 }
 
+void socks_backlog_take(struct socks_backlog *b, uint16_t number)
+{
+    uint32_t queues = b->queues;
+    uint16_t turn = b->turn;
+    assert(b->count > 0 && b->waiting[number].queue == turn);
+    socks_backlog_remove(b, number);
+    if (b->queues == queues) /* else the turn has gone on with the queue */
+        b->turn = b->queue[turn].next;
+}
+
 void socks_backlog_pop(struct socks_backlog *b)
 {
     assert(b->count > 0);
-    uint32_t queues = b->queues;
-    uint16_t turn = b->turn;
-    socks_backlog_remove(b, b->queue[turn].first);
-    if (b->queues == queues) /* else the turn has gone on with the queue */
-        b->turn = b->queue[turn].next;
+    socks_backlog_take(b, b->queue[b->turn].first);
 }
 
 void socks_backlog_skip(struct socks_backlog *b)

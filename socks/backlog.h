@@ -57,7 +57,14 @@ int socks_backlog_put(struct socks_backlog *backlog, const struct socks_waiting 
 /* The oldest request of the workstation whose turn it is, or NULL if none waits. */
 const struct socks_waiting *socks_backlog_first(const struct socks_backlog *backlog);
 
-/* Take the first out; the turn goes to the next workstation. There must be one. */
+/* The one of the same workstation that came after `waiting`, or NULL. */
+const struct socks_waiting *socks_backlog_after(const struct socks_backlog *backlog,
+                                                const struct socks_waiting *waiting);
+
+/* Take out one of the workstation whose turn it is, by its number; the turn goes to the next workstation. */
+void socks_backlog_take(struct socks_backlog *backlog, uint16_t number);
+
+/* The same with its first. There must be one. */
 void socks_backlog_pop(struct socks_backlog *backlog);
 
 /* The workstation whose turn it is cannot use it: on to the next. */

@@ -356,14 +356,19 @@ void socks_resolver_poll(struct socks_resolver *r, uint64_t now)
     if (r->queued == 0 || now < r->retry_at)
         return;
     r->retry_at = now + RETRY_AFTER;
-    uint32_t next;
+    uint32_t next, full = 0; /* a bit for each Tor that takes nobody now */
     for (uint32_t i = r->oldest; i != 0 && r->queued > 0; i = next) {
         next = r->calls[i].newer;
-        if (r->calls[i].state != CALL_QUEUED || !call_may(r, i, now))
+        const uint32_t bit = 1u << socks_tors_number(&r->tors, r->calls[i].hash);
+        if (r->calls[i].state != CALL_QUEUED || (full & bit) || !call_may(r, i, now))
             continue;
         int err = call_connect(r, i);
-        if (err == -EAGAIN || err == -ENOBUFS)
+        if (err == -ENOBUFS)
             return; /* all who come after it wait too */
+        if (err == -EAGAIN) {
+            full |= bit; /* and here those who want the same one */
+            continue;
+        }
         r->queued--;
         if (err != 0) {
             r->calls[i].state = CALL_WAITING; /* not counted any more */

@@ -19,7 +19,10 @@ struct socks_tors {
 /* Add the listener at this path. 0; or -EINVAL, -ENAMETOOLONG as socks_path_address(), or -ENOSPC. */
 int socks_tors_add(struct socks_tors *tors, const char *path);
 
-/* Whom an identity asks: `hash` is the upper half of isolation_credential_key(), a keyed hash already. */
+/* The number of the one that an identity asks: `hash` is the upper half of isolation_credential_key(), a keyed hash already. */
+uint32_t socks_tors_number(const struct socks_tors *tors, uint32_t hash);
+
+/* Its address. */
 const struct sockaddr_un *socks_tors_of(const struct socks_tors *tors, uint32_t hash);
 
 #endif

@@ -28,7 +28,7 @@ void stream_settle(struct socks_upstream *up, struct stream *s, bool good)
         return;
     s->fresh = false;
     socks_budget_answered(up->budget, s->key, good);
-    up->retry_at = up->full ? up->retry_at : 0;
+    up->retry_at = up->full != 0 ? up->retry_at : 0;
 }
 
 void stream_drop(struct socks_upstream *up, struct stream *s)

@@ -87,11 +87,17 @@ static int stream_wait(struct socks_upstream *up, struct stream *s, struct tcp_f
         return number;
     s->waiting = (uint16_t)number;
     if (up->backlog->count == 1) {
-        if (!up->full)
+        if (up->full == 0)
             socks_budget_next(up->budget, now, &at);
         up->retry_at = at;
     }
     return 0;
+}
+
+/* The bit in up->full of the Tor that an identity asks. */
+static uint8_t tor_bit(const struct socks_upstream *up, uint32_t identity)
+{
+    return (uint8_t)(1u << socks_tors_number(&up->tors, identity));
 }
 
 /* Ask for the circuit of a new identity, or use the one there is. */
@@ -99,7 +105,8 @@ static int stream_go(struct socks_upstream *up, struct stream *s, struct tcp_flo
                      bool fresh, const uint8_t *request, size_t len, uint64_t now)
 {
     int err = stream_connect(up, s, id, request, len);
-    up->full = err == -EAGAIN;
+    const uint8_t bit = tor_bit(up, s->key);
+    up->full = (uint8_t)(err == -EAGAIN ? up->full | bit : up->full & ~bit);
     if (err == 0 && fresh) {
         socks_budget_grant(up->budget, station, s->key, now);
         s->fresh = true;
@@ -166,11 +173,11 @@ static ssize_t build_request(const struct socks_upstream *up, const struct tcp_t
     return socks_request_write(&request, out, size);
 }
 
-/* Those who wait already come first: all of them while nobody gets through, and a workstation's own if it is the budget
- * that they wait for. */
-static bool must_wait(struct socks_upstream *up, uint32_t station, bool fresh, uint64_t now)
+/* Those who wait already come first: all of them while nobody gets through to this Tor, and a workstation's own if it is the
+ * budget that they wait for. */
+static bool must_wait(struct socks_upstream *up, uint32_t identity, uint32_t station, bool fresh, uint64_t now)
 {
-    if (up->held || (up->full && up->backlog->count > 0))
+    if (up->held || ((up->full & tor_bit(up, identity)) && up->backlog->count > 0))
         return true;
     return fresh && (socks_backlog_has(up->backlog, station) || !socks_budget_allows(up->budget, station, now));
 }
@@ -188,7 +195,7 @@ static int stream_begin(struct socks_upstream *up, struct stream *s, struct tcp_
     s->key = (uint32_t)(key >> 32);
     s->key_low = (uint32_t)key;
     bool fresh = !socks_budget_is_off(up->budget) && !socks_budget_knows(up->budget, s->key, now);
-    int err = must_wait(up, target->station, fresh, now)
+    int err = must_wait(up, s->key, target->station, fresh, now)
                   ? -EAGAIN
                   : stream_go(up, s, id, target->station, fresh, request, (size_t)len, now);
     if (err == -EAGAIN)
@@ -258,8 +265,17 @@ size_t socks_upstream_room(const struct socks_upstream *up)
 
 /* --- those that wait --- */
 
-/* Let go on whose turn it is. 0; -EAGAIN if nobody can go on now; -EBUSY if only this one cannot. */
-static int poll_first(struct socks_upstream *up, const struct socks_waiting *w, uint64_t now)
+/* The oldest of the workstation whose turn it is that a Tor may take, as far as is known; or NULL. */
+static const struct socks_waiting *first_to_try(const struct socks_upstream *up)
+{
+    const struct socks_waiting *w = socks_backlog_first(up->backlog);
+    while (w != NULL && (up->full & tor_bit(up, w->identity)))
+        w = socks_backlog_after(up->backlog, w);
+    return w;
+}
+
+/* Let it go on. 0; -EAGAIN if its Tor takes nobody now; -ENOBUFS if none does; -EBUSY if the budget does not allow it. */
+static int poll_one(struct socks_upstream *up, const struct socks_waiting *w, uint64_t now)
 {
     const struct tcp_flow_id id = w->id;
     const uint16_t number = up->streams[id.index].waiting;
@@ -272,9 +288,9 @@ static int poll_first(struct socks_upstream *up, const struct socks_waiting *w, 
     int err = stream_go(up, s, id, w->station, fresh, w->request, w->len, now);
     if (err == -EAGAIN || (err == -ENOBUFS && s->fd < 0)) {
         s->waiting = number;
-        return -EAGAIN;
+        return err;
     }
-    socks_backlog_pop(up->backlog);
+    socks_backlog_take(up->backlog, number);
     if (err == 0) {
         up->counters.queued++;
         if (up->config.optimistic || s->asked)
@@ -291,16 +307,21 @@ void upstream_retry_waiting(struct socks_upstream *up, uint64_t now)
     struct socks_backlog *backlog = up->backlog;
     if (up->held || backlog->count == 0 || now < up->retry_at)
         return;
-    /* Until everybody has had a turn that he could not use. */
-    for (uint32_t idle = 0; backlog->count > 0 && idle < backlog->queues;) {
-        int err = poll_first(up, socks_backlog_first(backlog), now);
-        if (err == -EAGAIN)
+    /* Until everybody has had a turn that he could not use. A Tor that takes nobody is asked once, and keeps those who want
+     * another one waiting no longer. */
+    const uint8_t all = (uint8_t)((1u << up->tors.count) - 1);
+    up->full = 0;
+    for (uint32_t idle = 0; backlog->count > 0 && idle < backlog->queues && up->full != all;) {
+        const struct socks_waiting *w = first_to_try(up);
+        int err = w != NULL ? poll_one(up, w, now) : -EBUSY;
+        if (err == -ENOBUFS)
             break;
         if (err == -EBUSY)
             socks_backlog_skip(backlog);
-        idle = err == -EBUSY ? idle + 1 : 0;
+        if (err != -EAGAIN)
+            idle = err == -EBUSY ? idle + 1 : 0;
     }
     up->retry_at = now + RETRY_AFTER;
-    if (!up->full)
+    if (up->full == 0)
         socks_budget_next(up->budget, now, &up->retry_at);
 }

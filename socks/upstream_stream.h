@@ -59,6 +59,8 @@ struct stream {
 static_assert(sizeof(struct stream) <= 36, "a stream costs an idle flow at most 36 bytes");
 static_assert(AHEAD_MAX < 1 << 3, "ahead_len counts them");
 
+static_assert(SOCKS_TORS_MAX <= 8, "socks_upstream.full has a bit for each");
+
 struct socks_upstream {
     struct socks_upstream_config config;
     struct isolation_secret secret;
@@ -73,7 +75,7 @@ struct socks_upstream {
     uint32_t narrow, wide; /* SO_SNDBUF as the kernel keeps it, bytes: of a new socket, and once it is set */
     int epoll;
     bool held;        /* nothing is connected for now */
-    bool full;        /* the listener's backlog was full at the last try */
+    uint8_t full;     /* a bit for each Tor: its listener's backlog was full at the last try */
     unsigned fetched; /* events[] holds so many that are not dispatched yet */
     unsigned watched; /* bits of socks_upstream_watch() that were found readable and not reported yet */
     struct epoll_event events[EVENTS_AT_ONCE];

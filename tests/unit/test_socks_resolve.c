@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "upstream_rig.h"
 
+#include "socks/directory.h"
 #include "socks/resolve.h"
 
 #define SECOND UINT64_C(1000000)
@@ -59,11 +61,13 @@ static int teardown(void **state)
     return rig_teardown(state);
 }
 
+static const char *password = "p";
+
 static int32_t start(uint32_t tag, enum socks_command command, const char *message)
 {
     struct socks_request request = {.command = command,
                                     .username = "u",
-                                    .password = "p",
+                                    .password = password,
                                     .name = command == SOCKS_RESOLVE ? "a.example" : NULL};
     const uint8_t raw[4] = {9, 9, 9, 9};
     request.addr = ipaddr_v4(raw);
@@ -295,6 +299,47 @@ static void who_finds_the_backlog_full_waits_for_its_turn(void **state)
     assert_false(socks_resolver_next(resolver, &at));
 }
 
+static void a_tor_that_takes_nobody_keeps_only_its_own_waiting(void **state)
+{
+    static const char *const to_first = "00000000000000000000000000000000", *const to_second =
+                                                                                "ffffffffffffffffffffffffffffffff";
+    struct socks_resolver_config c = {.path = socket_path, .calls = 8, .patience = 60 * SECOND, .done = on_done};
+    struct socks_tors others = {0};
+    struct sockaddr_un address;
+    char path[sizeof(socket_path) + 8];
+    (void)state;
+    snprintf(path, sizeof(path), "%s2", socket_path);
+    assert_int_equal(socks_path_address(path, &address), 0);
+    int stalled = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(stalled, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(stalled, 0), 0);
+    assert_int_equal(socks_tors_add(&others, path), 0);
+    socks_resolver_free(resolver);
+    c.others = &others;
+    assert_int_equal(socks_resolver_new(&resolver, &c), 0);
+
+    password = to_second;
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(start(i, SOCKS_RESOLVE, "") > 0); /* one is taken into its backlog, two are not */
+    password = to_first;
+    for (uint32_t i = 3; i < 6; i++)
+        assert_true(start(i, SOCKS_RESOLVE, "") > 0);
+    now += SECOND;
+    socks_resolver_poll(resolver, now);
+    for (uint32_t i = 0; i < 3; i++)
+        close(server_take());
+    for (uint32_t i = 0; i < 3; i++) {
+        int fd = accept(stalled, NULL, NULL);
+        assert_true(fd >= 0);
+        close(fd);
+        now += SECOND;
+        socks_resolver_poll(resolver, now);
+    }
+    password = "p";
+    close(stalled);
+    unlink(path);
+}
+
 static void a_bad_request_is_refused(void **state)
 {
     (void)state;
@@ -321,6 +366,7 @@ int main(void)
         TEST(without_a_listener_a_call_fails_at_once),
         TEST(who_may_not_yet_waits_and_keeps_nobody_else_waiting),
         TEST(who_finds_the_backlog_full_waits_for_its_turn),
+        TEST(a_tor_that_takes_nobody_keeps_only_its_own_waiting),
         TEST(a_bad_request_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "socks/backlog.h"
+#include "socks/directory.h"
 #include "upstream_rig.h"
 
 static void a_full_backlog_makes_flows_wait_in_order(void **state)
@@ -73,6 +75,52 @@ static void a_newcomer_does_not_overtake_who_waits(void **state)
     assert_told(0, CONNECTED, 2);
     close(first);
     close(second);
+}
+
+static void a_tor_that_takes_nobody_keeps_only_its_own_waiting(void **state)
+{
+    enum { FLOWS = 60 };
+    struct sockaddr_un address;
+    struct socks_tors others = {0};
+    struct socks_stream_info info;
+    char path[sizeof(socket_path) + 8];
+    uint64_t at;
+    (void)state;
+    snprintf(path, sizeof(path), "%s2", socket_path);
+    assert_int_equal(socks_path_address(path, &address), 0);
+    int stalled = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(stalled, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(stalled, 0), 0);
+    assert_int_equal(socks_tors_add(&others, path), 0);
+    config.others = &others;
+    rig_start();
+
+    unsigned waiting = 0;
+    for (uint32_t i = 1; i <= FLOWS; i++) {
+        assert_int_equal(open_flow(i), 0);
+        if (socks_upstream_next(up, &at))
+            socks_upstream_poll(up, clock_now = at);
+    }
+    for (uint32_t i = 1; i <= FLOWS; i++) {
+        assert_true(socks_upstream_look(up, flow(i), &info));
+        waiting += strcmp(info.state, "queued") == 0;
+    }
+    assert_in_range(waiting, 10, FLOWS - 10);
+    unsigned passed = 0;
+    for (int fd; (fd = accept(listener, NULL, NULL)) >= 0; passed++)
+        close(fd);
+    assert_int_equal(passed, FLOWS - 1 - waiting);
+
+    /* In their order, when it takes them again. */
+    unsigned taken = 0;
+    for (int fd; (fd = accept(stalled, NULL, NULL)) >= 0; taken++) {
+        close(fd);
+        socks_upstream_poll(up, clock_now += 10000);
+    }
+    assert_int_equal(taken, waiting + 1);
+    assert_int_equal(socks_upstream_waiting(up), 0);
+    close(stalled);
+    unlink(path);
 }
 
 static void no_more_flows_wait_than_there_is_room_for(void **state)
@@ -280,6 +328,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UPSTREAM_TEST(a_full_backlog_makes_flows_wait_in_order),
+        UPSTREAM_TEST(a_tor_that_takes_nobody_keeps_only_its_own_waiting),
         UPSTREAM_TEST(a_newcomer_does_not_overtake_who_waits),
         UPSTREAM_TEST(no_more_flows_wait_than_there_is_room_for),
         UPSTREAM_TEST(who_is_held_waits_until_it_may_go_on),
