@@ -32,6 +32,8 @@ FILE.ini describes a program that holds a TUN or TAP device and speaks to a SOCK
   template = FILE        optional: its configuration, beside this file
 
 In the command and the template {config} {device} {mtu} {socks_host} {socks_port} {socks_path} are filled in.
+
+To have more descriptors than this machine allows, or less memory than it has: bench/vm bench/bench.py OPTION ...
 """
 
 

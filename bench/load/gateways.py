@@ -50,18 +50,24 @@ class Cloister(Gateway):
         super().__init__(lab)
         self.binary, self.extra, self.name = binary, extra, name or self.name
 
+    def limits(self):
+        """That let one workstation hold 50,000 flows, if the descriptors that are allowed here suffice. What is above its
+        quota is room for the flow that takes the place of one in TIME_WAIT."""
+        flows = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 400)
+        return (f"[limits]\nflows = {flows}\nworkstation_flows = {flows - 1000}\nconnecting = 4096\n"
+                f"workstation_connecting = 4096\n")
+
+    def prepare(self):
+        """How the process is started, as subprocess.Popen takes it."""
+        return {}
+
     def start(self):
         config = self.lab.directory / f"{self.name}.conf"
-        # Limits that let one workstation hold 50,000 flows, if the descriptors that are allowed here suffice. What is
-        # above its quota is room for the flow that takes the place of one in TIME_WAIT.
-        flows = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 400)
         config.write_text(f"[workstation]\naddress = {testbed.GATEWAY}/{testbed.PREFIX}\nmtu = {self.lab.mtu}\n{self.extra}"
-                          f"[tor]\nmode = external\nsocks = unix:{self.lab.socks_path}\n"
-                          f"[limits]\nflows = {flows}\nworkstation_flows = {flows - 1000}\nconnecting = 4096\n"
-                          f"workstation_connecting = 4096\n"
+                          f"[tor]\nmode = external\nsocks = unix:{self.lab.socks_path}\n{self.limits()}"
                           # The echo server is not told of a close before this is over.
                           f"[tcp]\nhalf_close_timeout = 2\n", encoding="ascii")
-        self.process = self.lab.start(self.lab.host, [self.binary, "run", "--config", str(config)])
+        self.process = self.lab.start(self.lab.host, [self.binary, "run", "--config", str(config)], **self.prepare())
         end = time.monotonic() + 10
         while "event=ready" not in self.lab.log(self.process):
             if self.process.poll() is not None or time.monotonic() > end:
