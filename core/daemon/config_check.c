@@ -181,6 +181,20 @@ static bool networks_overlap(const struct ipnet *a, const struct ipnet *b)
     return a->len != 0 && b->len != 0 && (ipnet_contains(a, &b->addr) || ipnet_contains(b, &a->addr));
 }
 
+/* May all of a range be in the source of a packet, and is none of it somebody's on the Internet? What has a meaning of its own
+ * is never only a part of such a range. */
+static bool is_for_visitors(const struct ipnet *range)
+{
+    struct ipaddr last = range->addr;
+    for (unsigned bit = range->len; bit < 128; bit++)
+        last.b[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+    const uint8_t *b = range->addr.b;
+    const bool meant = ipaddr_is_v4(&range->addr)
+                           ? b[12] == 0 || b[12] == 127 || b[12] >= 224 || (b[12] == 169 && b[13] == 254)
+                           : b[0] == 0 || b[0] >= 0xfe;
+    return !meant && !range_is_internet(&range->addr) && !range_is_internet(&last);
+}
+
 /* No flow that a workstation opens is to meet an address of a visitor. */
 static void check_visitors(struct config_reader *r, const char *key, const struct ipnet *visitors,
                            const struct ipnet *net, const struct ipnet *names)
@@ -195,6 +209,23 @@ static void check_visitors(struct config_reader *r, const char *key, const struc
             "workstation.%s: the range overlaps the workstation network or that of virtual addresses; write "
             "another",
             key);
+    else if (!is_for_visitors(visitors))
+        config_reader_refuse(r, line,
+                             "workstation.%s: visitors cannot come from there; write a private range, as in %s",
+                             key, ipaddr_is_v4(&visitors->addr) ? "10.64.0.0/10" : "fd6c:7601:7e3::/64");
+}
+
+/* May anybody have this address, where it matters who is listed? */
+static bool is_served(const struct config *c, const struct ipaddr *addr)
+{
+    bool served = c->served != CONFIG_SERVED_LISTED;
+    for (uint32_t i = 0; i < c->stations.count; i++)
+        served = served || ipaddr_equal(&c->stations.station[i].addr, addr);
+    for (uint32_t i = 0; i < c->dhcp_leases.count; i++) {
+        const struct ipaddr lease = ipaddr_v4(c->dhcp_leases.lease[i].address);
+        served = served || ipaddr_equal(&lease, addr);
+    }
+    return served;
 }
 
 static void check_onions(struct config_reader *r)
@@ -204,6 +235,12 @@ static void check_onions(struct config_reader *r)
     const char *says = config_onion_check(&c->onions, &c->network, &c->network6, &line);
     if (says != NULL)
         config_reader_refuse(r, line, "onion: %s", says);
+    for (uint32_t i = 0; i < c->onions.ports; i++) {
+        if (!is_served(c, &c->onions.port[i].to))
+            config_reader_refuse(r, c->onions.port[i].line,
+                                 "onion: workstation.stations is listed, and this workstation is not; add "
+                                 "station = MAC ADDRESS for it");
+    }
     if (!config_onion_tells_visitors(&c->onions))
         return;
     check_visitors(r, "visitors", &c->visitors, &c->network, &c->virtual_net);

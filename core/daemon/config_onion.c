@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "daemon/config_value.h"
+#include "tun/ipv4.h"
+#include "tun/ipv6.h"
 
 #define FLOWS_DEFAULT 1024u
 #define FLOWS_MAX 65536u
@@ -141,6 +143,9 @@ static const char *add_client(struct config_onions *onions, uint32_t number, con
     at = skip(at + 1, blanks);
     if (strlen(at) != sizeof(client.key) - 1 || strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != strlen(at))
         return wanted;
+    /* A key of nothing but zeros (256 bits, and four that do not count) is none, and Tor would crash with it. */
+    if (strspn(at, "A") >= sizeof(client.key) - 2 && at[sizeof(client.key) - 2] <= 'P')
+        return "this is no public key; write what the client has made with his private one";
     memcpy(client.key, at, sizeof(client.key));
     for (uint32_t i = 0; i < onions->clients; i++) {
         if (onions->client[i].onion == number && strcmp(onions->client[i].name, client.name) == 0)
@@ -220,7 +225,8 @@ const char *config_onion_check(const struct config_onions *onions, const struct 
         *line = port->line;
         if (net->len == 0)
             return "a workstation with IPv6, without workstation.address6; add it";
-        if (!ipnet_contains(net, &port->to) || ipaddr_equal(&net->addr, &port->to))
+        const struct ipv6_scope scope = {.network = *net, .gateway = net->addr};
+        if (v4 ? !ipv4_is_host(&port->to, net, &net->addr) : !ipv6_is_host(&port->to, &scope))
             return v4 ? "this is no address for a workstation in the network of workstation.address"
                       : "this is no address for a workstation in the network of workstation.address6";
     }

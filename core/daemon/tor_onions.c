@@ -61,13 +61,17 @@ static int remove_others(int directory, const struct config_onions *onions, uint
     return status;
 }
 
+/* Anew, so that nothing is left of an old file's owner and mode: Tor leaves out a file that it cannot read, and of a service
+ * without a single client everybody is one. */
 static int write_client(int directory, const struct config_onion_client *client)
 {
     char file[CONFIG_ONION_NAME_MAX + sizeof(SUFFIX)];
     char line[CONFIG_ONION_KEY_MAX + 32];
     snprintf(file, sizeof(file), "%s" SUFFIX, client->name);
     int n = snprintf(line, sizeof(line), "descriptor:x25519:%s\n", client->key);
-    int fd = openat(directory, file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (unlinkat(directory, file, 0) != 0 && errno != ENOENT)
+        return -errno;
+    int fd = openat(directory, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
     ssize_t written = write(fd, line, (size_t)n);
@@ -171,11 +175,11 @@ static bool log_name(const struct channel_tor_config *config, uint32_t onion)
     return true;
 }
 
-static void log_names(const struct channel_tor_config *config)
+static void log_names(const struct channel_tor_config *config, pid_t tor)
 {
     const struct timespec pause = {.tv_nsec = LOOK_EVERY_NS};
     bool logged[CONFIG_ONIONS_MAX] = {false};
-    for (uint32_t look = 0; look < LOOKS; look++) {
+    for (uint32_t look = 0; look < LOOKS && getppid() == tor; look++) {
         bool all = true;
         for (uint32_t i = 0; i < config->onions.count; i++) {
             logged[i] = logged[i] || log_name(config, i);
@@ -191,6 +195,7 @@ void tor_onions_announce(const struct channel_tor_config *config)
 {
     if (config->onions.count == 0)
         return;
+    const pid_t tor = getpid();
     pid_t pid = fork();
     if (pid < 0)
         log_event(LOG_LEVEL_WARN, "onion",
@@ -201,6 +206,6 @@ void tor_onions_announce(const struct channel_tor_config *config)
     /* Tor's connections are not ours. */
     for (int fd = STDERR_FILENO + 1; fd < 16; fd++)
         close(fd);
-    log_names(config);
+    log_names(config, tor);
     _exit(0);
 }

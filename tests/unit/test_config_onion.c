@@ -119,6 +119,8 @@ static void values_that_will_not_do_are_refused_with_line_and_key(void **state)
         {"client = Alice: " KEY, "onion.client: "},
         {"client = alice: " KEY "A", "onion.client: "},
         {"client = alice: 1BCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCDEFGHIJKLMNOPQRST", "onion.client: "},
+        {"client = a: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "onion.client: "},
+        {"client = a: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAP", "onion.client: "},
         {"client = a: " KEY "\nclient = a: " KEY, "onion.client: "},
         {"flows = 0", "onion.flows: "},
         {"flows = 65537", "onion.flows: "},
@@ -143,8 +145,28 @@ static void a_service_has_a_port_and_a_workstation_that_can_be(void **state)
     (void)state;
     expect_refused("\n[onion \"a\"]\nflows = 3\n", 3, "onion: the service has no port");
     expect_refused("[onion \"a\"]\nport = 80, workstation = 10.1.1.1:80\n", 2, "onion: ");
-    expect_refused("[onion \"a\"]\nport = 80, workstation = 10.152.152.10:80\n", 2, "onion: "); /* the gateway */
+    expect_refused("[onion \"a\"]\nport = 80, workstation = 10.152.152.10:80\n", 2, "onion: ");  /* the gateway */
+    expect_refused("[onion \"a\"]\nport = 80, workstation = 10.152.128.0:80\n", 2, "onion: ");   /* the network */
+    expect_refused("[onion \"a\"]\nport = 80, workstation = 10.152.191.255:80\n", 2, "onion: "); /* all in it */
+    expect_refused("[workstation]\naddress6 = fd19:c33d:88bc::10/64\n[onion \"a\"]\n"
+                   "port = 80, workstation = [fd19:c33d:88bc::]:80\n",
+                   4, "onion: "); /* any router in it */
+    assert_int_equal(
+        load("[onion \"a\"]\n" GOOD "client = a: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQ\n"), 0);
     expect_refused("[onion \"a\"]\nport = 80, workstation = [fd19:c33d:88bc::11]:80\n", 2, "onion: ");
+}
+
+static void where_stations_are_listed_a_workstation_is_one_of_them(void **state)
+{
+    static const char listed[] = "[workstation]\nstations = listed\nstation = 02:00:00:00:00:11 10.152.152.11\n"
+                                 "dhcp_lease = 02:00:00:00:00:12 10.152.152.12\n[onion \"a\"]\n" GOOD;
+    char text[512];
+    (void)state;
+    assert_int_equal(load(listed), 0);
+    snprintf(text, sizeof(text), "%sport = 81, workstation = 10.152.152.12:80\n", listed);
+    assert_int_equal(load(text), 0);
+    snprintf(text, sizeof(text), "%sport = 81, workstation = 10.152.152.13:80\n", listed);
+    expect_refused(text, 7, "onion: workstation.stations is listed");
 }
 
 static void visitors_addresses_meet_nobody_elses(void **state)
@@ -155,9 +177,14 @@ static void visitors_addresses_meet_nobody_elses(void **state)
     snprintf(text, sizeof(text), "%svisitors = 10.64.0.0/16\n", service);
     assert_int_equal(load(text), 0);
     assert_int_equal(config.visitors.len, 96 + 16);
-    static const char *const bad[] = {"visitors = 10.152.0.0/16", "visitors = 10.200.0.0/16",
-                                      "visitors = 10.64.0.0/25", "visitors6 = fd6c:7601:7e2::/48"};
-    for (size_t i = 0; i < 4; i++) {
+    static const char *const bad[] = {
+        "visitors = 10.152.0.0/16", "visitors = 10.200.0.0/16", "visitors = 10.64.0.0/25",
+        "visitors6 = fd6c:7601:7e2::/48",
+        /* What means something else, and what is somebody's. */
+        "visitors = 0.0.0.0/8", "visitors = 127.0.0.0/8", "visitors = 169.254.0.0/16", "visitors = 224.0.0.0/8",
+        "visitors = 255.255.255.0/24", "visitors = 8.8.8.0/24", "visitors = 192.168.0.0/15",
+        "visitors6 = 64:ff9b::/96", "visitors6 = fe80::/64", "visitors6 = ff02::/16", "visitors6 = 2001:db8::/64"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         snprintf(text, sizeof(text), "%s%s\naddress6 = fd19:c33d:88bc::10/64\n", service, bad[i]);
         expect_refused(text, 5, "workstation.visitors");
     }
@@ -204,6 +231,7 @@ int main(void)
         cmocka_unit_test(a_section_needs_a_plain_name),
         cmocka_unit_test(values_that_will_not_do_are_refused_with_line_and_key),
         cmocka_unit_test(a_service_has_a_port_and_a_workstation_that_can_be),
+        cmocka_unit_test(where_stations_are_listed_a_workstation_is_one_of_them),
         cmocka_unit_test(visitors_addresses_meet_nobody_elses),
         cmocka_unit_test(there_are_so_many_and_no_more),
     };

@@ -74,6 +74,30 @@ static void clients_have_files_and_nobody_else_has(void **state)
     assert_null(content("shop/authorized_clients/bob.auth"));
 }
 
+/* Tor reads what it can, and of a service without a client everybody is one. */
+static void a_clients_old_file_keeps_nobody_from_reading_the_new_one(void **state)
+{
+    (void)state;
+    char path[CONFIG_PATH_MAX + 80], other[CONFIG_PATH_MAX + 80];
+    struct stat st;
+    assert_int_equal(tor_onions_prepare(&config), 0);
+    snprintf(path, sizeof(path), "%s/onion/shop/authorized_clients/alice.auth", config.data);
+    assert_int_equal(chmod(path, 0222), 0);
+    assert_int_equal(tor_onions_prepare(&config), 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_string_equal(content("shop/authorized_clients/alice.auth"), "descriptor:x25519:" KEY "\n");
+
+    /* Nor is anything written that the name leads to. */
+    snprintf(other, sizeof(other), "%s/other", config.data);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink(other, path), 0);
+    assert_int_equal(tor_onions_prepare(&config), 0);
+    assert_int_equal(lstat(path, &st), 0);
+    assert_true(S_ISREG(st.st_mode));
+    assert_int_equal(access(other, F_OK), -1);
+}
+
 static void directories_are_nobody_elses(void **state)
 {
     (void)state;
@@ -142,6 +166,7 @@ int main(void)
 #define ONIONS_TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         ONIONS_TEST(clients_have_files_and_nobody_else_has),
+        ONIONS_TEST(a_clients_old_file_keeps_nobody_from_reading_the_new_one),
         ONIONS_TEST(directories_are_nobody_elses),
         ONIONS_TEST(ports_follow_the_directory_of_their_service),
         ONIONS_TEST(the_most_there_can_be_fits_tors_command_line),
