@@ -8,7 +8,7 @@ Importing this makes the package `lab` importable, so it comes first.
 
 A Run has the lab, Cloister ready in `host` with its TAP in `ws`, and a capture of the uplink that
 began before Cloister did. Whatever a scenario is about, the capture must be clean in the end.
-Exit status: 0 held, 1 did not, 77 not run (not root).
+Exit status: 0 held, 1 did not, 77 not run (not root), or not all of it.
 """
 
 import argparse
@@ -45,6 +45,12 @@ class Run:
             settings = (settings or {}) | {"tor": tor}
         self.gateway = Gateway(lab, binary, settings, torrc)
         self.capture = capture.Capture(lab)
+        self.left_out = []
+
+    def leave_out(self, what):
+        """Say that a part was not run. What was run must hold all the same."""
+        print(f"left out: {what}")
+        self.left_out.append(what)
 
     def watch(self, path=None):
         """STREAM and CIRC events of the Tor in use, or of the one whose control socket is given."""
@@ -142,8 +148,8 @@ def _perform(body, arguments, settings, torrc, started):
                 stack.callback(run.gateway.stop)
             body(run)
             run.check_uplink()
-        print(f"held: {body.__name__.replace('_', ' ')}")
-        return 0
+        print(f"held: {body.__name__.replace('_', ' ')}{', but for what was left out' if run.left_out else ''}")
+        return SKIPPED if run.left_out else 0
     except (Failure, LabError, net.CommandError, proc.ProcessError, control.ControlError) as error:
         print(f"did not hold: {body.__name__.replace('_', ' ')}\n{error}")
     except Exception:
