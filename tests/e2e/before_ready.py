@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """While Tor bootstraps: a flow that is held comes through once it is up, one that is to be refused is refused at once, and
-names fail until then."""
+names fail until then. Clients of SOCKS ports wait or are refused in the same way."""
 
 import contextlib
 import os
@@ -9,8 +9,12 @@ import socket
 import struct
 import time
 
-from scenario import check, plan, scenario
+from scenario import check, plan, read_all, scenario
 from lab.gateway import Gateway
+
+
+# For the echo server by its address, without credentials.
+SOCKS_REQUEST = b"\x05\x01\x00" b"\x05\x01\x00\x01" + socket.inet_aton(plan.WEB) + struct.pack("!H", plan.ECHO)
 
 
 def _ask(run):
@@ -53,7 +57,9 @@ class Bootstrapping:
 def before_tor_is_up_flows_wait_or_are_refused(run):
     with Bootstrapping(run, {"tcp": {"until_ready": "hold"}}) as gate:
         check(_ask(run) == 2, "a name is no SERVFAIL")
-        with run.socket(seconds=0.5) as held, run.socket(seconds=30) as peer:
+        with run.socket(seconds=0.5) as held, run.socket(seconds=30) as peer, run.connect(plan.GATEWAY, 9050) as client:
+            client.sendall(SOCKS_REQUEST + b"held")
+            check(client.recv(2) == b"\x05\x00", "no answer to a greeting")
             try:
                 held.connect((plan.WEB, plan.ECHO))
                 check(False, "connected without Tor")
@@ -67,6 +73,8 @@ def before_tor_is_up_flows_wait_or_are_refused(run):
             peer.settimeout(20)
             peer.sendall(b"held")  # once it is connected
             check(peer.recv(4) == b"held", "the held flow carried something else")
+            check(client.recv(10)[:2] == b"\x05\x00", "the held client of a SOCKS port was refused")
+            check(client.recv(4) == b"held", "it got something else")
             print(f"a held flow came through {time.monotonic() - began:.2f} s after Tor was up")
         check(_ask(run) == 0, "a name fails with Tor up")
     with Bootstrapping(run, {"tcp": {"until_ready": "refuse"}}) as gate:
@@ -77,6 +85,10 @@ def before_tor_is_up_flows_wait_or_are_refused(run):
         except ConnectionRefusedError:
             taken = time.monotonic() - began
         check(taken < 0.5, f"refused after {taken:.1f} s")
+        with run.connect(plan.GATEWAY, 9050) as client:
+            client.sendall(SOCKS_REQUEST)
+            said = read_all(client)
+            check(said == b"\x05\x00" b"\x05\x01\x00\x01" + bytes(6), f"a client of a SOCKS port was told {said}")
         check(_ask(run) == 2, "a name is no SERVFAIL")
         gate.go_on()
         # The supervisor has told the gateway before it says so itself; the gateway may hear of it a moment later.

@@ -6,11 +6,14 @@ SOCKS server behind.
     ports.py CLOISTER [TEST ...]     exit status 77: cannot run here (no root, no namespaces)
 """
 
+import concurrent.futures
 import os
 import pathlib
+import random
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 
 import smoke
@@ -312,6 +315,56 @@ class Free(Scene):
         run("ip", "-n", self.gateway.namespace, "addr", "add", f"{OTHER}/18", "dev", "cloister0")
         self.assertEqual(self.gateway.inside(reach_from, OTHER, FAR, 7), 0)
         self.assertEqual(self.gateway.inside(smoke.ask, GATEWAY, "www.example.com")[0], 0)
+
+
+class Hostile(Scene):
+    """Clients that mean no good, in great numbers; whoever does not is served meanwhile and afterwards."""
+
+    extra = ("[workstation]\naddress6 = fd19:c33d:88bc::10/64\n[ports]\ncontrol = yes\n"
+             "[limits]\nflows = 256\nworkstation_flows = 256\n[tcp]\nhalf_close_timeout = 1\n")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.gateway.children()['gateway']}/fd"))
+
+    def settled(self):
+        """Descriptors of the gateway, when no flow is left."""
+        for _ in range(100):
+            if self.gateway.counters()["active"] == 0:
+                return self.descriptors()
+            time.sleep(0.1)
+        self.fail(f"flows are left: {self.gateway.counters()}")
+
+    def test_whatever_they_say_nothing_is_left_of_it(self):
+        self.assertEqual(self.call("echo5", 9050, FAR, 7), "hello")
+        before = self.settled()
+        seed = random.randrange(1 << 32)
+        for i in range(4):
+            self.assertEqual(self.call("babble", 100, seed + i), 100, f"seed {seed + i}")
+        self.assertEqual(self.call("echo5", 9050, FAR, 7), "hello", f"seed {seed}")
+        self.assertEqual(self.settled(), before, f"seed {seed}")
+        self.assertIsNone(self.gateway.process.poll())
+
+    def test_those_who_say_half_of_it_leave_room_for_another(self):
+        run("ip", "-n", self.gateway.namespace, "link", "add", "link", "cloister0", "name", "other", "address",
+            "02:00:00:00:00:77", "type", "macvlan", "mode", "bridge")
+        for command in (f"addr add {OTHER}/32 dev other", "link set other up",
+                        f"route add default via {GATEWAY} dev other onlink src {OTHER} table 7",
+                        f"rule add from {OTHER} lookup 7"):
+            run("ip", "-n", self.gateway.namespace, *command.split())
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            half = pool.submit(self.call, "say_half", 9050, 256, 4)
+            while self.gateway.counters()["active"] < 192 and not half.done():
+                time.sleep(0.05)
+            self.assertEqual(len(self.gateway.inside(from_other, OTHER)), 26)
+            self.assertFalse(half.done())
+            self.assertEqual(half.result(), 192)  # three quarters: the others get no answer
+
+    def test_ports_are_there_by_ipv6(self):
+        run("ip", "-n", self.gateway.namespace, *"addr add fd19:c33d:88bc::11/64 dev cloister0 nodad".split())
+        four = self.identity("echo5", 9050, FAR, 7)
+        six = self.identity("ask5", 9050, FAR, 7, 1, None, None, "fd19:c33d:88bc::10")
+        self.assertNotEqual(four, six)  # the addresses of a workstation are apart, as those of its transparent flows are
+        self.assertEqual(self.call("refused", "fd19:c33d:88bc::10", 9049), 111)
 
 
 class Forward(Scene):

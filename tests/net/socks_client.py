@@ -2,6 +2,7 @@
 """How applications speak SOCKS and HTTP CONNECT, byte by byte. Every function is called in the workstation's namespace
 and returns what JSON can hold."""
 
+import random
 import socket
 import struct
 import time
@@ -175,7 +176,7 @@ def echo_many(port, target, count, size):
 
 def refused(address, port):
     """The errno of a connect, 0 if it is open."""
-    with socket.socket() as peer:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as peer:
         peer.settimeout(5)
         return peer.connect_ex((address, port))
 
@@ -209,3 +210,62 @@ def hold(port, count):
     for peer in peers:
         peer.close()
     return good
+
+
+def nonsense(rng):
+    """What is nearly a request, or nothing like one."""
+    kind = rng.randrange(5)
+    if kind == 0:
+        return rng.randbytes(rng.randrange(1, 700))
+    if kind == 1:
+        return bytes([5, rng.randrange(256)]) + bytes(rng.choice((0, 2, 1, 255)) for _ in range(rng.randrange(300)))
+    if kind == 2:
+        return (bytes([4, rng.choice((1, 2, 0xF0, 0xF1))]) + rng.randbytes(6) + b"a" * rng.randrange(300) + b"\0" +
+                b"b" * rng.randrange(300) + b"\0")
+    if kind == 3:
+        return (b"CONNECT " + bytes(rng.choice(b"a.:[]%1\t ") for _ in range(rng.randrange(50))) +
+                b" HTTP/1.1\r\n" * rng.randrange(3) + b"\r\n")
+    target = rng.choice(("198.51.100.7", "www.example.com", "::1", "10.0.0.1", "localhost"))
+    return (b"\x05\x02\x00\x02" + credentials("u" * rng.randrange(256), "p" * rng.randrange(256)) +
+            request5(target, rng.choice((7, 81, 113, 1000, 0)), rng.choice((1, 1, 1, 2, 3, 0xF0, 0xF1))) + b"\n" +
+            rng.randbytes(rng.randrange(5000)))
+
+
+def babble(count, seed):
+    """Nonsense in random pieces at random ports, and a random end. Returns how many clients there were."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        with dial(rng.choice((9050, 9150, 9101, 9190, 9220, 9051))) as peer:
+            data, how = nonsense(rng), rng.randrange(4)
+            try:
+                while data:
+                    n = rng.choice((1, 2, 3, 50, 5000))
+                    peer.sendall(data[:n])
+                    data = data[n:]
+                if how == 0:
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                elif how == 1:
+                    peer.shutdown(socket.SHUT_WR)
+                elif how == 2:
+                    peer.settimeout(0.1)
+                    peer.recv(1000)
+            except OSError:
+                pass  # ended from the other side, or nothing came
+    return count
+
+
+def say_half(port, count, seconds):
+    """So many who say half of a greeting and no more. How many were let in; they stay for a while."""
+    peers = []
+    while len(peers) < count:
+        peer = socket.socket()
+        peer.settimeout(0.3)
+        if peer.connect_ex((GATEWAY, port)) != 0:
+            peer.close()
+            break
+        peer.sendall(b"\x05\x02\x00")
+        peers.append(peer)
+    time.sleep(seconds)
+    for peer in peers:
+        peer.close()
+    return len(peers)

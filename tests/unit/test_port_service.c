@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "daemon/port_service.h"
+#include "random.h"
 
 #define NOW 1000000000u
 #define STREAMS 16u
@@ -279,6 +280,112 @@ static void a_client_that_closes_unasked_is_ended(void **state)
     assert_int_equal(scene->asked, 0);
 }
 
+/* What random clients, engine and server do, each as its contract lets it. */
+struct crowd {
+    struct {
+        uint32_t stream;
+        bool closed, asked;
+    } one[STREAMS];
+    unsigned open;
+    uint64_t now;
+};
+
+static void one_comes(struct scene *scene, struct crowd *crowd, struct random *random)
+{
+    static const uint16_t ports[] = {9050, 9190, 9180};
+    uint32_t stream;
+    const struct local_client client = {.tuple = {.dst_port = ports[random_u64(random) % 3]},
+                                        .station = (uint32_t)(random_u64(random) % 3)};
+    const struct tcp_flow_id id = {(uint32_t)(random_u64(random) % STREAMS) + 1, 99};
+    if (port_service_ops.open(scene->service, id, &client, crowd->now, &stream) != 0)
+        return;
+    crowd->one[crowd->open].stream = stream;
+    crowd->one[crowd->open].closed = crowd->one[crowd->open].asked = false;
+    crowd->open++;
+}
+
+static void one_goes(struct crowd *crowd, unsigned i)
+{
+    crowd->one[i] = crowd->one[--crowd->open];
+}
+
+static void one_says_something(struct scene *scene, struct crowd *crowd, unsigned i, struct random *random)
+{
+    static const char *const texts[] = {REQUEST, "CONNECT a.example:1 HTTP/1.1\r\n\r\n",
+                                        "\x04\xf0\0\x50\1\2\3\4\0"};
+    static const size_t lengths[] = {sizeof(REQUEST) - 1, 32, 9};
+    unsigned asked = scene->asked;
+    size_t which = random_u64(random) % 3, from = random_u64(random) % 3 == 0 ? random_u64(random) % 9 : 0;
+    scene->code = random_u64(random) % 4 == 0 ? SOCKS_NOT_ALLOWED : SOCKS_SUCCEEDED;
+    write_text(scene, crowd->one[i].stream, texts[which] + from, lengths[which] - from, crowd->now);
+    if (scene->asked > asked)
+        crowd->one[i].asked = scene->code == SOCKS_SUCCEEDED;
+}
+
+static void one_does_something(struct scene *scene, struct crowd *crowd, struct random *random)
+{
+    unsigned i = (unsigned)(random_u64(random) % crowd->open), joined = scene->joined;
+    const uint32_t stream = crowd->one[i].stream;
+    uint8_t out[300];
+    switch (random_u64(random) % 6) {
+    case 0:
+    case 1:
+        if (!crowd->one[i].closed)
+            one_says_something(scene, crowd, i, random);
+        break;
+    case 2:
+        read_some(scene, stream, out, random_u64(random) % sizeof(out) + 1, crowd->now);
+        if (scene->joined > joined)
+            one_goes(crowd, i);
+        break;
+    case 3:
+        if (!crowd->one[i].closed)
+            port_service_ops.closed(scene->service, stream);
+        crowd->one[i].closed = true;
+        break;
+    case 4:
+        port_service_ops.release(scene->service, stream, TCP_RELEASE_ABORT);
+        one_goes(crowd, i);
+        break;
+    default:
+        if (!crowd->one[i].asked)
+            break;
+        crowd->one[i].asked = false;
+        *port_service_bound(scene->service, stream) =
+            (struct socks_bound){.type = 1, .len = 4, .host = {192, 0, 2, 1}};
+        port_service_asked(scene->service, stream, (uint8_t)(random_u64(random) % 3), crowd->now);
+        break;
+    }
+}
+
+static void whatever_happens_every_place_comes_back(void **state)
+{
+    struct scene *scene = *state;
+    struct random random = random_start();
+    struct crowd crowd = {.now = NOW};
+    uint32_t stream;
+    for (unsigned round = 0; round < 200000; round++) {
+        crowd.now += random_u64(&random) % 1000;
+        if (crowd.open == 0 || random_u64(&random) % 8 == 0)
+            one_comes(scene, &crowd, &random);
+        else
+            one_does_something(scene, &crowd, &random);
+        if (random_u64(&random) % 64 == 0)
+            port_service_dispatch(scene->service, crowd.now);
+        assert_int_equal(port_service_count(scene->service), crowd.open);
+    }
+    assert_true(scene->joined > 100 && scene->asked > 100);
+    while (crowd.open > 0) {
+        port_service_ops.release(scene->service, crowd.one[0].stream, TCP_RELEASE_CLOSE);
+        one_goes(&crowd, 0);
+    }
+    port_service_dispatch(scene->service, crowd.now);
+    uint64_t at;
+    assert_false(port_service_next(scene->service, &at));
+    for (unsigned i = 0; i < STREAMS / 4 * 3; i++) /* its share is what it was at first */
+        assert_int_equal(open_one(scene, 0, 9050, &stream), 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -290,6 +397,7 @@ int main(void)
         CASE(no_exit_tells_of_an_address_of_ours),
         CASE(a_refusal_of_ours_is_an_answer_and_an_end),
         CASE(a_client_that_closes_unasked_is_ended),
+        CASE(whatever_happens_every_place_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
