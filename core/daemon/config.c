@@ -45,7 +45,9 @@ int config_load(struct config *config, const char *file, char *error)
                                          .control_group = config_reader_line_of(&r, "process", "control_group"),
                                          .user = config_reader_line_of(&r, "process", "user"),
                                          .tor_user = config_reader_line_of(&r, "process", "tor_user"),
-                                         .gateway_user = config_reader_line_of(&r, "process", "gateway_user")};
+                                         .gateway_user = config_reader_line_of(&r, "process", "gateway_user"),
+                                         .flows = config_reader_line_of(&r, "limits", "flows"),
+                                         .buffers = config_reader_line_of(&r, "limits", "buffers")};
     /* The defaults of one workstation's share follow the whole. */
     config->workstation_flows = lesser(config->workstation_flows, config->flows);
     config->connecting = lesser(config->connecting, config->flows);

@@ -106,6 +106,7 @@ enum config_served {
 struct config_lines {
     int torrc;
     int user, tor_user, gateway_user, control_group;
+    int flows, buffers;
 };
 
 struct config {

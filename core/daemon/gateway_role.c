@@ -12,6 +12,7 @@
 
 #include "daemon/channel.h"
 #include "daemon/event_loop.h"
+#include "daemon/fit.h"
 #include "daemon/gateway.h"
 #include "daemon/hardening.h"
 #include "daemon/log.h"
@@ -71,7 +72,7 @@ int gateway_role_run(int channel)
     struct sandbox_config sandbox = {
         .identity = config.identity,
         .directory = config.socket_directory,
-        .descriptors = config.flows + GATEWAY_DNS_CALLS + (onions.count > 0 ? ONION_WAITING_MAX + onions.count : 0),
+        .descriptors = fit_descriptors(config.flows, onions.count),
         .channel = channel,
     };
     status = sandbox_enter(&sandbox, &step);

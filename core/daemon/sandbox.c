@@ -69,9 +69,6 @@
 
 #define MOUNT_FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
-/* Descriptors beside those of flows: standard streams, channel, TAP, those of the event loop and of the upstream. */
-#define OWN_DESCRIPTORS 32u
-
 static int enter_namespaces(const char **step)
 {
     static const char name[] = "cloister";
@@ -152,7 +149,7 @@ static int enter_root(const char *directory, const char **step)
 
 static int set_limits(uint32_t descriptors, const char **step)
 {
-    struct rlimit files = {descriptors + OWN_DESCRIPTORS, descriptors + OWN_DESCRIPTORS};
+    struct rlimit files = {descriptors + SANDBOX_DESCRIPTORS, descriptors + SANDBOX_DESCRIPTORS};
     static const struct {
         int resource;
         const char *step;

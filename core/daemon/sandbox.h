@@ -12,6 +12,10 @@
 
 #define SANDBOX_DIRECTORY "/socks" /* where the directory is found inside */
 
+/* Descriptors beside those that are asked for: standard streams, channel, TAP, those of the event loop and of the
+ * upstream. */
+#define SANDBOX_DESCRIPTORS 32u
+
 struct sandbox_config {
     struct channel_identity identity; /* who to become */
     const char *directory;            /* what is found as SANDBOX_DIRECTORY, absolute */

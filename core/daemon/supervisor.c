@@ -25,6 +25,7 @@
 #include "daemon/console.h"
 #include "daemon/counters.h"
 #include "daemon/filter.h"
+#include "daemon/fit.h"
 #include "daemon/hardening.h"
 #include "daemon/landlock.h"
 #include "daemon/log.h"
@@ -477,7 +478,26 @@ static int lock_in(void)
     return status;
 }
 
-int supervisor_run(const struct config *config)
+/* Limits that nobody set, by what this machine has. */
+static int fit(struct supervisor *s, struct config *config)
+{
+    static const char *const reasons[] = {"set", "memory", "descriptors"};
+    char error[CONFIG_ERROR_MAX];
+    struct fit_machine machine;
+    enum fit_reason reason;
+    const uint32_t buffers = config->buffers;
+    fit_look(&machine);
+    int status = fit_limits(config, &machine, &reason, error);
+    if (status != 0)
+        snprintf(s->reason, sizeof(s->reason), "%s", error);
+    else if (reason != FIT_AS_SET || config->buffers != buffers)
+        log_event(LOG_LEVEL_WARN, "limits", LOG_U("flows", config->flows), LOG_S("flows_by", reasons[reason]),
+                  LOG_U("buffers_mib", config->buffers), LOG_U("memory_mib", machine.memory >> 20),
+                  LOG_U("descriptors", machine.descriptors));
+    return status;
+}
+
+int supervisor_run(struct config *config)
 {
     static struct supervisor s; /* large, and there is one */
     s.config = config;
@@ -487,7 +507,9 @@ int supervisor_run(const struct config *config)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);
     hold_signals(true);
-    int status = setup_run(&s.setup, config, s.reason);
+    int status = fit(&s, config);
+    if (status == 0)
+        status = setup_run(&s.setup, config, s.reason);
     if (status != 0)
         return report_exit(s.reason, status == -ECANCELED ? 0 : 1);
 

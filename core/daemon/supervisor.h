@@ -7,6 +7,6 @@
 
 /* `cloister run`, with a checked configuration. Returns the process's exit status when all has ended: 0 if it was asked
  * to end and everything did in good order, else 1. */
-int supervisor_run(const struct config *config);
+int supervisor_run(struct config *config);
 
 #endif
