@@ -6,7 +6,8 @@
     bench/vm bench/load/many.py --memory 64 --steps 2000,5000
 
 At each step: resident memory of a flow, fresh and after it moved bytes both ways; CPU time of an exchange of one byte;
-CPU at rest. At last, what memory is left over once all are closed.
+CPU at rest. At last, what memory is left over once all are closed. With --crowd, so many flows that move all they can,
+there and back, beside those of the last step.
 """
 
 import argparse
@@ -62,17 +63,21 @@ class Small:
 
 
 class Gateway(gateways.Cloister):
-    """Ours, with what a user changes in its configuration, in a control group."""
+    """Ours, in a control group, and with the limits that it takes on a machine of so much memory."""
 
-    def __init__(self, lab, binary, small, defaults):
+    def __init__(self, lab, binary, small):
         super().__init__(lab, binary)
-        self.small, self.defaults = small, defaults
+        self.small = small
 
     def prepare(self):
         return {"preexec_fn": self.small.enter}
 
     def limits(self):
-        return "" if self.defaults else super().limits()
+        if self.small.mib == 0:
+            return super().limits()
+        # Not what the gateway finds by itself, for it does not look at control groups; but the same (core/daemon/fit.c).
+        flows = max(1024, self.small.mib << 6)
+        return f"[limits]\nflows = {flows}\nworkstation_flows = {flows}\nbuffers = {max(4, self.small.mib >> 4)}\n"
 
 
 def rest(gateway, seconds):
@@ -99,13 +104,21 @@ def step(gateway, held, flows, start, arguments):
     return row
 
 
+def crowd(lab, gateway, flows, direction):
+    """Many flows that move all they can."""
+    service = load.to(load.SINK if direction == "up" else load.SOURCE, load.INSIDE)
+    row = lab.client("bulk", f"--{direction}", "--flows", str(flows), "--seconds", "5", "--warm", "2",
+                     *load.charged(gateway), "--stats", str(lab.stats), *service)
+    return {"crowd": f"{flows} {direction}", "gbit": row["gbit"], "slowest": row["slowest"]}
+
+
 def show(row):
     print("  ".join(f"{key}={value:.2f}" if isinstance(value, float) else f"{key}={value}"
                     for key, value in row.items()), flush=True)
 
 
 def measure(lab, arguments, small):
-    gateway = Gateway(lab, arguments.cloister, small, arguments.defaults)
+    gateway = Gateway(lab, arguments.cloister, small)
     gateway.start()
     rows, held = [], None
     try:
@@ -117,6 +130,9 @@ def measure(lab, arguments, small):
         held = load.Held(lab, gateway, steps[-1])
         for flows in steps:
             rows.append(step(gateway, held, flows, start, arguments) | small.state())
+            show(rows[-1])
+        for direction in ("up", "down") if arguments.crowd > 0 else ():
+            rows.append(crowd(lab, gateway, arguments.crowd, direction) | small.state())
             show(rows[-1])
         held.order("close")
         for second in range(60):
@@ -146,7 +162,7 @@ def main():
     parser.add_argument("--rest", type=float, default=10, metavar="SECONDS", help="that nothing is done (%(default)s)")
     parser.add_argument("--memory", type=int, default=0, metavar="MIB",
                         help="that the gateway and its sockets may have (0: all there is)")
-    parser.add_argument("--defaults", action="store_true", help="leave the gateway's limits what they are by themselves")
+    parser.add_argument("--crowd", type=int, default=0, metavar="N", help="flows that move all they can (%(default)s)")
     parser.add_argument("--results", type=pathlib.Path, default=HERE.parent / "results")
     arguments = parser.parse_args()
     arguments.cloister = arguments.build / "cloister"
