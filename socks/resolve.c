@@ -359,7 +359,7 @@ void socks_resolver_poll(struct socks_resolver *r, uint64_t now)
     uint32_t next, full = 0; /* a bit for each Tor that takes nobody now */
     for (uint32_t i = r->oldest; i != 0 && r->queued > 0; i = next) {
         next = r->calls[i].newer;
-        const uint32_t bit = 1u << socks_tors_number(&r->tors, r->calls[i].hash);
+        const uint32_t bit = 1u << socks_tors_number(r->tors.count, r->calls[i].hash);
         if (r->calls[i].state != CALL_QUEUED || (full & bit) || !call_may(r, i, now))
             continue;
         int err = call_connect(r, i);

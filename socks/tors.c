@@ -14,12 +14,12 @@ int socks_tors_add(struct socks_tors *tors, const char *path)
     return err;
 }
 
-uint32_t socks_tors_number(const struct socks_tors *tors, uint32_t hash)
+uint32_t socks_tors_number(uint32_t count, uint32_t hash)
 {
-    return (uint32_t)((uint64_t)hash * tors->count >> 32);
+    return (uint32_t)((uint64_t)hash * count >> 32);
 }
 
 const struct sockaddr_un *socks_tors_of(const struct socks_tors *tors, uint32_t hash)
 {
-    return &tors->address[socks_tors_number(tors, hash)];
+    return &tors->address[socks_tors_number(tors->count, hash)];
 }

@@ -19,8 +19,9 @@ struct socks_tors {
 /* Add the listener at this path. 0; or -EINVAL, -ENAMETOOLONG as socks_path_address(), or -ENOSPC. */
 int socks_tors_add(struct socks_tors *tors, const char *path);
 
-/* The number of the one that an identity asks: `hash` is the upper half of isolation_credential_key(), a keyed hash already. */
-uint32_t socks_tors_number(const struct socks_tors *tors, uint32_t hash);
+/* The number of the one, out of `count`, that an identity asks: `hash` is the upper half of isolation_credential_key(), a
+ * keyed hash already. */
+uint32_t socks_tors_number(uint32_t count, uint32_t hash);
 
 /* Its address. */
 const struct sockaddr_un *socks_tors_of(const struct socks_tors *tors, uint32_t hash);

@@ -97,7 +97,7 @@ static int stream_wait(struct socks_upstream *up, struct stream *s, struct tcp_f
 /* The bit in up->full of the Tor that an identity asks. */
 static uint8_t tor_bit(const struct socks_upstream *up, uint32_t identity)
 {
-    return (uint8_t)(1u << socks_tors_number(&up->tors, identity));
+    return (uint8_t)(1u << socks_tors_number(up->tors.count, identity));
 }
 
 /* Ask for the circuit of a new identity, or use the one there is. */

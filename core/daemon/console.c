@@ -125,48 +125,34 @@ static void http_refuse(struct console_client *c, const char *status)
 /* The upper bits of the cursor are the number of the Tor. */
 #define CURSOR_BITS 24u
 
-/* As it is shown: Tors are told apart by number where there are several. */
-static struct console_circuit shown(const struct console_facts *facts, uint32_t tor, const struct circuit *circuit)
+/* The next one, and whose it is, in *tor. */
+static const struct circuit *next_circuit(const struct console_facts *facts, uint32_t *cursor, uint32_t *tor)
 {
-    return (struct console_circuit){.circuit = circuit, .countries = facts->countries[tor]};
-}
-
-static struct console_circuit next_circuit(const struct console_facts *facts, uint32_t *cursor)
-{
-    for (uint32_t tor = *cursor >> CURSOR_BITS; tor < facts->tors; tor++) {
-        uint32_t at = tor == *cursor >> CURSOR_BITS ? *cursor & ((1u << CURSOR_BITS) - 1) : 0;
-        const struct circuit *circuit = circuits_next(facts->circuits[tor], &at);
+    for (*tor = *cursor >> CURSOR_BITS; *tor < facts->tors; ++*tor) {
+        uint32_t at = *tor == *cursor >> CURSOR_BITS ? *cursor & ((1u << CURSOR_BITS) - 1) : 0;
+        const struct circuit *circuit = circuits_next(facts->circuits[*tor], &at);
         if (circuit != NULL) {
-            *cursor = tor << CURSOR_BITS | at;
-            return shown(facts, tor, circuit);
+            *cursor = *tor << CURSOR_BITS | at;
+            return circuit;
         }
     }
-    return (struct console_circuit){0};
-}
-
-static struct console_circuit circuit_of(const struct console_facts *facts, uint64_t key)
-{
-    for (uint32_t i = 0; i < facts->tors; i++) {
-        const struct circuit *circuit = circuits_of_key(facts->circuits[i], key);
-        if (circuit != NULL)
-            return shown(facts, i, circuit);
-    }
-    return (struct console_circuit){0};
+    return NULL;
 }
 
 static void answer_circuits(struct console_client *c, const struct console_facts *facts)
 {
     struct json json = client_json(c);
     uint32_t now = (uint32_t)(uv_now(c->console->loop) / 1000);
-    bool more = true;
-    for (unsigned i = 0; more && i < CIRCUITS_AT_ONCE; i++) {
-        const struct console_circuit circuit = next_circuit(facts, &c->cursor);
-        more = circuit.circuit != NULL;
-        if (more)
-            console_answer_circuit(&json, &circuit, now);
-        c->count += more;
+    const struct circuit *circuit = NULL;
+    for (unsigned i = 0; i < CIRCUITS_AT_ONCE; i++) {
+        uint32_t tor;
+        circuit = next_circuit(facts, &c->cursor, &tor);
+        if (circuit == NULL)
+            break;
+        console_answer_circuit(&json, facts, tor, circuit, now);
+        c->count++;
     }
-    if (more)
+    if (circuit != NULL)
         client_say(c, &json);
     else
         client_finish(c, &json);
@@ -221,9 +207,7 @@ static void answer_list(struct console_client *c, const struct console_facts *fa
             console_answer_workstation(&json, &view->workstations[i]);
             continue;
         }
-        const struct view_flow *flow = &view->flows[i];
-        const struct console_circuit circuit = circuit_of(facts, flow->key);
-        console_answer_flow(&json, flow, &circuit);
+        console_answer_flow(&json, facts, &view->flows[i]);
     }
     c->count += view->count;
     c->cursor = view->next;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "socks/tors.h"
+
 #define ADDRESS_MAX 80u /* bytes of an address with brackets and a port */
 
 static void begin(struct json *json, const char *kind)
@@ -28,7 +30,7 @@ static const char *address_text(const struct ipaddr *addr, char out[ADDRESS_MAX]
     return out;
 }
 
-/* "192.0.2.1:80", "[2001:db8::1]:80" or "www.example.com:80". */
+/* "192.0.2.1:80", "[2001:db8::1]:80" or "www.example.com:80". Without a port it is to be looked up. */
 static void write_destination(struct json *json, const struct view_flow *flow)
 {
     char address[ADDRESS_MAX];
@@ -38,8 +40,11 @@ static void write_destination(struct json *json, const struct view_flow *flow)
         return;
     }
     const char *host = flow->name[0] != '\0' ? flow->name : address_text(&flow->dst, address);
-    snprintf(text, sizeof(text), host == address && strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
-             flow->dst_port);
+    if (flow->dst_port == 0) /* to be looked up */
+        snprintf(text, sizeof(text), "%s", host);
+    else
+        snprintf(text, sizeof(text), host == address && strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
+                 flow->dst_port);
     json_text(json, "destination", text);
 }
 
@@ -51,9 +56,18 @@ static void write_key(struct json *json, const char *name, uint64_t key)
     json_text(json, name, key != 0 ? digits : NULL);
 }
 
-static void write_path(struct json *json, const struct console_circuit *of)
+/* Tors have numbers, from 1, where there are several. */
+static void write_tor(struct json *json, const struct console_facts *facts, bool known, uint32_t index)
 {
-    const struct circuit *circuit = of->circuit;
+    if (known && facts->listeners > 1)
+        json_number(json, "tor", index + 1);
+    else
+        json_null(json, "tor");
+}
+
+/* `countries` may be NULL. */
+static void write_path(struct json *json, const struct circuit *circuit, const struct countries *countries)
+{
     char fingerprint[41];
     json_open(json, "path", '[');
     for (unsigned i = 0; circuit != NULL && i < circuit->hops; i++) {
@@ -63,7 +77,7 @@ static void write_path(struct json *json, const struct console_circuit *of)
         json_open(json, NULL, '{');
         json_text(json, "fingerprint", fingerprint);
         json_text(json, "nickname", relay->nickname);
-        json_text(json, "country", of->countries != NULL ? countries_of(of->countries, relay->fingerprint) : NULL);
+        json_text(json, "country", countries != NULL ? countries_of(countries, relay->fingerprint) : NULL);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -154,23 +168,40 @@ void console_answer_status(struct json *json, const struct console_facts *facts,
     end(json);
 }
 
-void console_answer_flow(struct json *json, const struct view_flow *flow, const struct console_circuit *of)
+void console_answer_flow(struct json *json, const struct console_facts *facts, const struct view_flow *flow)
 {
-    const struct circuit *circuit = of->circuit;
-    static const char *const ways[] = {
-        [VIEW_WAY_TOR] = "tor", [VIEW_WAY_DNS] = "dns", [VIEW_WAY_PORT] = "port", [VIEW_WAY_NONE] = "none"};
+    static const char *const ways[] = {[VIEW_WAY_TOR] = "tor",
+                                       [VIEW_WAY_DNS] = "dns",
+                                       [VIEW_WAY_PORT] = "port",
+                                       [VIEW_WAY_ONION] = "onion",
+                                       [VIEW_WAY_NONE] = "none"};
     char address[ADDRESS_MAX];
+    const struct config_onions *onions = facts->onions;
+    const struct circuit *circuit = NULL;
+    /* Whose credential it is says to whom it was sent; visitors come by the first. */
+    const uint32_t tor = socks_tors_number(facts->listeners, (uint32_t)(flow->key >> 32));
+    if (tor < facts->tors)
+        circuit = circuits_of_key(facts->circuits[tor], flow->key);
     begin(json, "flow");
     json_text(json, "workstation", address_text(&flow->src, address));
     json_number(json, "port", flow->src_port);
     write_destination(json, flow);
+    if (flow->gate != 0)
+        json_number(json, "gateway_port", flow->gate);
+    else
+        json_null(json, "gateway_port");
     json_text(json, "way", ways[flow->way]);
+    json_text(json, "onion",
+              flow->onion != 0 && onions != NULL && flow->onion <= onions->count
+                  ? onions->onion[flow->onion - 1].name
+                  : NULL);
     write_key(json, "identity", flow->key);
+    write_tor(json, facts, flow->key != 0 || flow->onion != 0, tor);
     if (circuit != NULL)
         json_number(json, "circuit", circuit->id);
     else
         json_null(json, "circuit");
-    write_path(json, of);
+    write_path(json, circuit, circuit != NULL ? facts->countries[tor] : NULL);
     json_text(json, "state", view_tcp_state(flow->tcp_state));
     json_text(json, "stream", view_stream_state(flow->stream_state));
     json_number(json, "up", flow->up_bytes);
@@ -180,10 +211,11 @@ void console_answer_flow(struct json *json, const struct view_flow *flow, const 
     end(json);
 }
 
-void console_answer_circuit(struct json *json, const struct console_circuit *of, uint32_t now)
+void console_answer_circuit(struct json *json, const struct console_facts *facts, uint32_t tor,
+                            const struct circuit *circuit, uint32_t now)
 {
-    const struct circuit *circuit = of->circuit;
     begin(json, "circuit");
+    write_tor(json, facts, true, tor);
     json_number(json, "id", circuit->id);
     json_text(json, "status", circuit->status);
     json_text(json, "purpose", circuit->purpose);
@@ -191,7 +223,7 @@ void console_answer_circuit(struct json *json, const struct console_circuit *of,
     write_key(json, "conflux", circuit->conflux);
     json_number(json, "streams", circuit->streams);
     json_number(json, "age_s", now - circuit->began);
-    write_path(json, of);
+    write_path(json, circuit, facts->countries[tor]);
     end(json);
 }
 

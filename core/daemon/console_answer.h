@@ -24,21 +24,17 @@ struct console_facts {
     bool embedded;      /* Tor is; or what is said of it below is not known */
     bool ready;         /* connections pass */
     uint64_t uptime_s;
-    unsigned bootstrap;        /* percent */
-    const char *summary;       /* of the bootstrap, in Tor's words */
-    unsigned guards;           /* connections to relays that stand */
-    uint32_t flows_max;        /* as configured */
-    uint32_t workstations_max; /* as configured */
-    bool identities;           /* destinations are shown */
-    uint32_t tors;             /* embedded ones: of the next */
+    unsigned bootstrap;                 /* percent */
+    const char *summary;                /* of the bootstrap, in Tor's words */
+    unsigned guards;                    /* connections to relays that stand */
+    uint32_t flows_max;                 /* as configured */
+    uint32_t workstations_max;          /* as configured */
+    bool identities;                    /* destinations are shown */
+    uint32_t listeners;                 /* of Tors, embedded or not, that identities are spread over */
+    const struct config_onions *onions; /* whose visitors flows may be; NULL: there are none */
+    uint32_t tors;                      /* embedded ones: of the next */
     const struct circuits *circuits[CONFIG_TORS_MAX];
     const struct countries *countries[CONFIG_TORS_MAX];
-};
-
-/* A circuit as it is shown. */
-struct console_circuit {
-    const struct circuit *circuit;     /* NULL: there is none */
-    const struct countries *countries; /* of its relays; NULL: not known */
 };
 
 /* Circuits of all Tors together. */
@@ -46,9 +42,11 @@ uint32_t console_circuits_count(const struct console_facts *facts);
 
 void console_answer_status(struct json *json, const struct console_facts *facts, const struct view_status *status);
 
-/* `circuit` is the flow's, if it has one. */
-void console_answer_flow(struct json *json, const struct view_flow *flow, const struct console_circuit *circuit);
-void console_answer_circuit(struct json *json, const struct console_circuit *circuit, uint32_t now);
+void console_answer_flow(struct json *json, const struct console_facts *facts, const struct view_flow *flow);
+
+/* `circuit` is of the Tor with this index; `now` in seconds. */
+void console_answer_circuit(struct json *json, const struct console_facts *facts, uint32_t tor,
+                            const struct circuit *circuit, uint32_t now);
 void console_answer_workstation(struct json *json, const struct view_workstation *workstation);
 
 /* A line for each reason that struck. Returns how many there were. */

@@ -52,6 +52,15 @@ struct gateway_flow {
     uint8_t local;    /* which service of the gateway's own, enum gateway_service */
 };
 
+/* Where the client of a port of the gateway's own asked to go. Kept only if destinations are shown, and as long as the
+ * flow. */
+struct gateway_asked {
+    bool known;
+    uint16_t port; /* 0: a name or address was to be looked up */
+    struct ipaddr addr;
+    char name[SOCKS_NAME_MAX + 1]; /* empty: `addr` */
+};
+
 /* What answers flows to the gateway itself. */
 enum gateway_service {
     GATEWAY_SERVICE_DNS,
@@ -78,6 +87,7 @@ struct gateway {
     struct gateway_memory engine_memory;
     struct gateway_memory dns_memory;
     struct gateway_memory flow_memory;
+    struct gateway_memory asked_memory;
     struct gateway_memory host_memory;
     struct gateway_memory station_memory;
     struct gateway_memory syn_memory;
@@ -87,13 +97,14 @@ struct gateway {
     struct port_service *port_service;
     struct control_service *control_service; /* NULL: there is none */
     struct gateway_local local[GATEWAY_SERVICES];
-    struct gateway_flow *flows; /* by index, from 1 */
-    struct bucket *host_syns;   /* the pace of new flows, of each station */
-    bool ready;                 /* Tor is up */
-    uint32_t *host_flows;       /* flows of each workstation's address */
-    uint32_t *station_flows;    /* the same of each station */
-    uint32_t nym;               /* how often all workstations got new identities */
-    uint32_t *station_nyms;     /* and how often each one, by the number of its station */
+    struct gateway_flow *flows;  /* by index, from 1 */
+    struct gateway_asked *asked; /* the same; NULL: destinations are not shown */
+    struct bucket *host_syns;    /* the pace of new flows, of each station */
+    bool ready;                  /* Tor is up */
+    uint32_t *host_flows;        /* flows of each workstation's address */
+    uint32_t *station_flows;     /* the same of each station */
+    uint32_t nym;                /* how often all workstations got new identities */
+    uint32_t *station_nyms;      /* and how often each one, by the number of its station */
     struct gateway_memory nym_memory;
     struct gateway_memory port_memory;
     struct port_use ports;    /* source ports of live flows */

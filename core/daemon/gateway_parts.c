@@ -167,6 +167,8 @@ static int init_dns_service(struct gateway *g)
 static int init_tables(struct gateway *g)
 {
     int status = memory_map(&g->flow_memory, ((size_t)g->config->flows + 1) * sizeof(struct gateway_flow));
+    if (status == 0 && g->config->log_identities)
+        status = memory_map(&g->asked_memory, ((size_t)g->config->flows + 1) * sizeof(struct gateway_asked));
     if (status == 0)
         status = memory_map(&g->host_memory, (size_t)g->config->workstations * sizeof(uint32_t));
     if (status == 0)
@@ -180,6 +182,7 @@ static int init_tables(struct gateway *g)
     if (status == 0)
         port_use_init(&g->ports, g->port_memory.at, g->config->flows);
     g->flows = g->flow_memory.at;
+    g->asked = g->asked_memory.at;
     g->host_flows = g->host_memory.at;
     g->station_flows = g->station_memory.at;
     g->host_syns = g->syn_memory.at;
@@ -366,6 +369,7 @@ static void fini_tables(struct gateway *g)
     memory_unmap(&g->syn_memory);
     memory_unmap(&g->station_memory);
     memory_unmap(&g->host_memory);
+    memory_unmap(&g->asked_memory);
     memory_unmap(&g->flow_memory);
 }
 

@@ -27,6 +27,8 @@ void gateway_end_flow(struct gateway *g, uint32_t index)
         port_use_give(&g->ports, flow->host, flow->port);
     if (flow->name != 0)
         dns_unpin(g->dns, flow->name);
+    if (g->asked != NULL && g->asked[index].known)
+        explicit_bzero(&g->asked[index], sizeof(g->asked[index]));
     g->host_flows[flow->host]--;
     g->station_flows[flow->station]--;
     g->active--;
@@ -172,6 +174,17 @@ static bool name_is_nowhere(const char *name)
     }
 }
 
+static void note_asked(struct gateway *g, uint32_t index, const struct socks_target *target)
+{
+    if (g->asked == NULL)
+        return;
+    struct gateway_asked *asked = &g->asked[index];
+    *asked = (struct gateway_asked){.known = true, .addr = target->addr};
+    asked->port = target->command == SOCKS_CONNECT ? target->port : 0;
+    _Static_assert(sizeof(asked->name) == sizeof(target->name), "a name fits");
+    memcpy(asked->name, target->name, sizeof(asked->name));
+}
+
 static uint8_t refuse(struct gateway *g, enum drop why, uint8_t code)
 {
     drop_count(&g->upstream_drops, why);
@@ -207,6 +220,7 @@ uint8_t gateway_ask(void *ctx, struct tcp_flow_id id, const struct local_client 
         return SOCKS_HOST_UNREACHABLE;
     if (socks_upstream_ask(g->upstream, id, &client->tuple, &target, g->now) != 0)
         return refuse(g, DROP_SOCKS_FULL, SOCKS_GENERAL_FAILURE);
+    note_asked(g, id.index, &target);
     return SOCKS_SUCCEEDED;
 }
 

@@ -33,15 +33,27 @@ static void look_at_all(const struct gateway *g, uint64_t now, struct view *out)
 }
 
 _Static_assert(VIEW_ADDRESSES_MAX >= CONFIG_ADDRESSES_OF_MAC, "all addresses of a workstation fit a view");
-_Static_assert(VIEW_NAME_MAX >= DNS_TEXT_SIZE, "a name fits a view");
+_Static_assert(VIEW_NAME_MAX >= DNS_TEXT_SIZE && VIEW_NAME_MAX >= sizeof((struct gateway_asked){0}.name),
+               "a name fits a view");
+_Static_assert(VIEW_ONIONS_MAX >= CONFIG_ONIONS_MAX, "onion services are numbered in a view");
 
-/* Where to: the name behind a virtual address, or the address. */
-static void look_at_destination(const struct gateway *g, const struct gateway_flow *flow,
-                                const struct tcp_tuple *tuple, struct view_flow *out)
+/* Where to: what was asked for at a port of ours, the name behind a virtual address, or the address. */
+static void look_at_destination(const struct gateway *g, uint32_t index, const struct tcp_tuple *tuple,
+                                struct view_flow *out)
 {
+    const struct gateway_flow *flow = &g->flows[index];
     if (!g->config->log_identities)
         return;
     out->identities = 1;
+    if (flow->local == GATEWAY_SERVICE_PORTS || flow->local == GATEWAY_SERVICE_CONTROL)
+        out->gate = tuple->dst_port;
+    if (g->asked[index].known) {
+        const struct gateway_asked *asked = &g->asked[index];
+        out->dst = asked->addr;
+        out->dst_port = asked->port;
+        memcpy(out->name, asked->name, sizeof(asked->name));
+        return;
+    }
     out->dst = tuple->dst;
     out->dst_port = tuple->dst_port;
     if (flow->name != 0)
@@ -65,13 +77,14 @@ static void look_at_flow(const struct gateway *g, uint32_t index, const struct t
     if (flow->stream != 0 && flow->local == GATEWAY_SERVICE_DNS) {
         out->way = VIEW_WAY_DNS;
     } else if (socks_upstream_look(g->upstream, info->id, &stream)) {
-        out->way = VIEW_WAY_TOR;
+        out->way = flow->service != 0 ? VIEW_WAY_ONION : VIEW_WAY_TOR;
         out->key = stream.key;
         out->stream_state = view_stream_state_index(stream.state);
     } else if (flow->stream != 0) {
         out->way = VIEW_WAY_PORT;
     }
-    look_at_destination(g, flow, &info->tuple, out);
+    out->onion = (uint8_t)flow->service;
+    look_at_destination(g, index, &info->tuple, out);
 }
 
 static void look_at_flows(const struct gateway *g, uint32_t cursor, uint64_t now, struct view *out)

@@ -88,35 +88,56 @@ static const char *flow_from(const struct json_value *line, char out[64])
     return out;
 }
 
+/* The number of the Tor, as a column; nothing where there is only one. */
+static const char *tor_column(const struct json_value *line, const struct show_widths *widths, char out[16])
+{
+    struct json_value tor = json_member(line, "tor");
+    out[0] = '\0';
+    if (widths->tors && tor.type == JSON_NUMBER)
+        snprintf(out, 16, "%3u ", (unsigned)json_unsigned(&tor) % 1000);
+    else if (widths->tors)
+        snprintf(out, 16, "  - ");
+    return out;
+}
+
+/* What a flow goes over, if it is not relays that we know. */
+static void flow_over(const struct json_value *line, char *out, size_t size)
+{
+    char way[8], onion[32];
+    text(line, "way", way, sizeof(way));
+    path(line, out, size);
+    if (strcmp(way, "dns") == 0)
+        snprintf(out, size, "name server of the gateway");
+    else if (strcmp(way, "onion") == 0)
+        snprintf(out, size, "visitor of onion service %s", text(line, "onion", onion, sizeof(onion)));
+}
+
 static void flow_row(const struct json_value *line, const struct show_widths *widths, char out[SHOW_LINE_MAX])
 {
-    char from[64], to[280], identity[12], way[8], state[16], up[16], down[16], age[16], relays[160];
+    char from[64], to[280], identity[12], tor[16], state[16], up[16], down[16], age[16], relays[160];
     char circuit[24] = "-";
     struct json_value id = json_member(line, "circuit");
     if (id.type == JSON_NUMBER)
         snprintf(circuit, sizeof(circuit), "%" PRIu64, json_unsigned(&id));
     flow_from(line, from);
     text(line, "destination", to, sizeof(to));
-    text(line, "way", way, sizeof(way));
-    path(line, relays, sizeof(relays));
-    if (strcmp(way, "dns") == 0)
-        snprintf(relays, sizeof(relays), "name server of the gateway");
-    snprintf(out, SHOW_LINE_MAX, "%-*s %-*s %-8s %7s %-8s %-8s %-7s %-12s %s", (int)widths->workstation, from,
-             (int)widths->destination, to, text(line, "identity", identity, sizeof(identity)), circuit,
-             show_bytes(number(line, "up"), up), show_bytes(number(line, "down"), down),
-             show_duration(number(line, "age_ms"), age), text(line, "state", state, sizeof(state)), relays);
+    flow_over(line, relays, sizeof(relays));
+    snprintf(out, SHOW_LINE_MAX, "%-*s %-*s %-8s %s%7s %-8s %-8s %-7s %-12s %s", (int)widths->workstation, from,
+             (int)widths->destination, to, text(line, "identity", identity, sizeof(identity)),
+             tor_column(line, widths, tor), circuit, show_bytes(number(line, "up"), up),
+             show_bytes(number(line, "down"), down), show_duration(number(line, "age_ms"), age),
+             text(line, "state", state, sizeof(state)), relays);
 }
 
 static void circuit_row(const struct json_value *line, const struct show_widths *widths, char out[SHOW_LINE_MAX])
 {
-    (void)widths;
-    char status[16], purpose[28], identity[12], conflux[12], age[16], relays[280];
+    char tor[16], status[16], purpose[28], identity[12], conflux[12], age[16], relays[280];
     path(line, relays, sizeof(relays));
-    snprintf(out, SHOW_LINE_MAX, "%7" PRIu64 " %-10s %-8s %-8s %7" PRIu64 " %-7s %-22s %s", number(line, "id"),
-             text(line, "status", status, sizeof(status)), text(line, "identity", identity, sizeof(identity)),
-             text(line, "conflux", conflux, sizeof(conflux)), number(line, "streams"),
-             show_duration(number(line, "age_s") * 1000, age), text(line, "purpose", purpose, sizeof(purpose)),
-             relays);
+    snprintf(out, SHOW_LINE_MAX, "%s%7" PRIu64 " %-10s %-8s %-8s %7" PRIu64 " %-7s %-22s %s",
+             tor_column(line, widths, tor), number(line, "id"), text(line, "status", status, sizeof(status)),
+             text(line, "identity", identity, sizeof(identity)), text(line, "conflux", conflux, sizeof(conflux)),
+             number(line, "streams"), show_duration(number(line, "age_s") * 1000, age),
+             text(line, "purpose", purpose, sizeof(purpose)), relays);
 }
 
 /* What may be long comes last: all addresses but an IPv4 one. */
@@ -158,7 +179,7 @@ static const struct table {
     const char *heading;
     void (*row)(const struct json_value *line, const struct show_widths *widths, char out[SHOW_LINE_MAX]);
 } tables[] = {
-    {"flow", "IDENTITY CIRCUIT UP       DOWN     AGE     STATE        RELAYS", /* after those of show_widths */
+    {"flow", "CIRCUIT UP       DOWN     AGE     STATE        RELAYS", /* after those of show_widths */
      flow_row},
     {"circuit", "CIRCUIT STATUS     IDENTITY CONFLUX  STREAMS AGE     PURPOSE                RELAYS", circuit_row},
     {"workstation", "ADDRESS         MAC                FLOWS CONNECTING UP       DOWN     IDLE    MORE ADDRESSES",
@@ -189,6 +210,8 @@ static unsigned wider(unsigned width, const char *text)
 void show_measure(const char *kind, const struct json_value *line, struct show_widths *widths)
 {
     char from[64], to[280];
+    struct json_value tor = json_member(line, "tor");
+    widths->tors = widths->tors || tor.type == JSON_NUMBER;
     if (strcmp(kind, "flow") != 0)
         return;
     widths->workstation = wider(widths->workstation, flow_from(line, from));
@@ -199,9 +222,12 @@ void show_head(const char *kind, const struct show_widths *widths, char out[SHOW
 {
     const struct table *table = find(kind);
     const char *heading = table != NULL ? table->heading : "";
+    const char *tor = widths->tors ? "TOR " : "";
     if (strcmp(kind, "flow") == 0)
-        snprintf(out, SHOW_LINE_MAX, "%-*s %-*s %s", (int)widths->workstation, "WORKSTATION",
-                 (int)widths->destination, "DESTINATION", heading);
+        snprintf(out, SHOW_LINE_MAX, "%-*s %-*s IDENTITY %s%s", (int)widths->workstation, "WORKSTATION",
+                 (int)widths->destination, "DESTINATION", tor, heading);
+    else if (strcmp(kind, "circuit") == 0)
+        snprintf(out, SHOW_LINE_MAX, "%s%s", tor, heading);
     else
         snprintf(out, SHOW_LINE_MAX, "%s", heading);
 }

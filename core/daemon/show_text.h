@@ -22,14 +22,16 @@ const char *show_duration(uint64_t ms, char out[16]);
 /* True if there is a table for this kind. */
 bool show_is_table(const char *kind);
 
-/* How wide the columns of flows are whose text has no fixed length. IPv6 addresses take more than IPv4 ones. */
+/* How wide the columns of flows are whose text has no fixed length. IPv6 addresses take more than IPv4 ones. And whether
+ * there is one that tells Tors apart. */
 struct show_widths {
     unsigned workstation, destination;
+    bool tors;
 };
 
 #define SHOW_WIDTHS                                                                                                \
     {                                                                                                              \
-        21, 28                                                                                                     \
+        21, 28, false                                                                                              \
     } /* for IPv4, and names of usual length */
 
 /* Make the columns wide enough for this line, unless it has a name longer than any address. */

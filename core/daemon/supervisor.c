@@ -370,8 +370,12 @@ static void tell_facts(void *ctx, struct console_facts *out)
         .identities = c->identities,
         .bootstrap = s->setup.tors > 0 ? 100 : 0,
         .summary = "",
+        .listeners = s->setup.tors,
+        .onions = &c->onions,
         .tors = s->setup.tors,
     };
+    while (!embedded && out->listeners < CONFIG_TORS_MAX && c->socks[out->listeners][0] != '\0')
+        out->listeners++;
     /* The slowest one's. */
     for (uint32_t i = 0; i < s->setup.tors; i++) {
         const struct tor_monitor *monitor = &s->tor[i].monitor;

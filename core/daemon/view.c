@@ -44,7 +44,8 @@ uint8_t view_stream_state_index(const char *name)
 static bool flow_is_valid(const struct view_flow *flow)
 {
     return flow->tcp_state < TCP_STATES && flow->stream_state < STREAM_STATES && flow->way < VIEW_WAY_END &&
-           flow->identities <= 1 && memchr(flow->name, '\0', sizeof(flow->name)) != NULL;
+           flow->identities <= 1 && flow->onion <= VIEW_ONIONS_MAX &&
+           memchr(flow->name, '\0', sizeof(flow->name)) != NULL;
 }
 
 bool view_is_valid(const struct view *view)

@@ -23,6 +23,7 @@
 #define VIEW_FLOWS_MAX 12u
 #define VIEW_WORKSTATIONS_MAX 16u
 #define VIEW_ADDRESSES_MAX 16u /* of a workstation */
+#define VIEW_ONIONS_MAX 16u
 #define VIEW_NEVER UINT64_MAX
 #define VIEW_CURSOR_MAX 262144u /* as many slots as limits.flows may ask for */
 #define VIEW_NAME_MAX 256u      /* bytes of a name, its NUL byte included */
@@ -65,10 +66,11 @@ struct view_status {
 
 /* Where a flow leads. */
 enum view_way {
-    VIEW_WAY_TOR,  /* to a stream of Tor's that is open, or opens */
-    VIEW_WAY_DNS,  /* to the gateway's own name server */
-    VIEW_WAY_PORT, /* to a port of the gateway's own, and its client has not said where it is to go */
-    VIEW_WAY_NONE, /* it is over, and only lingers (TIME-WAIT) */
+    VIEW_WAY_TOR,   /* to a stream of Tor's that is open, or opens */
+    VIEW_WAY_DNS,   /* to the gateway's own name server */
+    VIEW_WAY_PORT,  /* to a port of the gateway's own, and its client has not said where it is to go */
+    VIEW_WAY_ONION, /* from a visitor of an onion service, whom Tor brought */
+    VIEW_WAY_NONE,  /* it is over, and only lingers (TIME-WAIT) */
     VIEW_WAY_END,
 };
 
@@ -78,6 +80,9 @@ struct view_flow {
     uint32_t age_ms, idle_ms;
     struct ipaddr src, dst; /* dst is zeros unless identities are shown, as are the port and the name */
     uint16_t src_port, dst_port;
+    uint16_t gate; /* the gateway's own port by which it came, and dst is what was asked for there, if it was; 0:
+                                 none, or not shown, as dst */
+    uint8_t onion; /* index of the service whose visitor's it is, from 1; 0: of none */
     uint8_t tcp_state;        /* index of view_tcp_state() */
     uint8_t stream_state;     /* index of view_stream_state() */
     uint8_t way;              /* enum view_way */

@@ -7,9 +7,11 @@ import threading
 import time
 
 from scenario import check, plan, proc, scenario
+from lab import schema
 from lab.gateway import Gateway
 
 FLOWS = 24
+CONTROL = "/tmp/cloister-e2e-instances/control"
 PARALLEL, SIZE = 4, 20_000_000
 
 
@@ -57,8 +59,29 @@ def throughput(run, pids):
           f"processor seconds of each Tor: {worked}", flush=True)
 
 
+def check_shown(run, carried):
+    """Every flow is shown with the Tor that has it, and on a circuit of that one's."""
+    def view(what):
+        done = run.lab.run("host", [run.binary, "show", what, "--json", "--control", CONTROL], 30)
+        return schema.check_lines(done.stdout)
+
+    for _ in range(20):  # events trail the data
+        flows = view("flows")
+        if all(flow["circuit"] for flow in flows):
+            break
+        time.sleep(0.1)
+    count = [sum(flow["tor"] == tor for flow in flows) for tor in (1, 2)]
+    check(sum(count) == FLOWS and count == carried, f"flows of each Tor: {count}, by their sockets {carried}")
+    circuits = {(c["tor"], c["id"]): c["identity"] for c in view("circuits")}
+    for flow in flows:
+        check(circuits.get((flow["tor"], flow["circuit"])) == flow["identity"], f"{flow}")
+    text = run.lab.run("host", [run.binary, "show", "flows", "--control", CONTROL], 30).stdout
+    check(" IDENTITY TOR CIRCUIT " in text and len(text.splitlines()) == FLOWS + 1, text)
+    print("\n".join(text.splitlines()[:6]))
+
+
 def with_tors(run, count, torrc=""):
-    settings = {"tor": {"instances": count}, "isolation": {"rate": "none"}}
+    settings = {"tor": {"instances": count}, "isolation": {"rate": "none"}, "process": {"control": CONTROL}}
     run.gateway = Gateway(run.lab, run.binary, settings, torrc, name=f"tors{count}")
     return run.gateway
 
@@ -89,6 +112,7 @@ def identities_are_spread_over_two_tors(run):
         streams = [established(pid) - before for pid, before in zip(pids, idle)]
         # Each flow is an identity of its own, and one side is a coin for it: fewer than two is one in 300,000.
         check(min(streams) >= 2, f"streams of each: {streams}")
+        check_shown(run, streams)
         for sock in held:
             sock.close()
         throughput(run, pids)

@@ -13,6 +13,7 @@ import threading
 import time
 
 from scenario import check, plan, proc, scenario
+from lab import schema
 from lab.client import SOCKS_PORT, Client
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "net"))
@@ -35,7 +36,10 @@ def key_pair():
 
 PRIVATE, PUBLIC = key_pair()
 
+CONTROL = "/tmp/cloister-e2e-onion/control"
+
 SETTINGS = {
+    "process": {"control": CONTROL},
     'onion "open"': {"port": f"80, workstation = {plan.WORKSTATION}:{DIGEST}\n"
                              f"port = 83, workstation = {plan.WORKSTATION}:{CLOSED}"},
     'onion "told"': {"source": "circuit", "port": f"82, workstation = {plan.WORKSTATION}:{PEER}"},
@@ -109,8 +113,19 @@ def addresses(run):
     return found
 
 
+def check_shown(run):
+    def show(*words):
+        return run.lab.run("host", [run.binary, "show", "flows", *words, "--control", CONTROL], 30).stdout
+
+    visitors = [flow for flow in schema.check_lines(show("--json")) if flow["way"] == "onion"]
+    check([(v["onion"], v["workstation"], v["port"], v["destination"]) for v in visitors] ==
+          [("open", plan.WORKSTATION, DIGEST, None)], f"{visitors}")
+    check("visitor of onion service open\n" in show(), show())
+
+
 def check_open(run, name):
     with wait_connected(run, name, 80) as sock:
+        check_shown(run)
         seconds = exchange(sock, 20_000_000)
         check(sock.recv(1) == b"", "the end of the stream")
         print(f"20 MB there and back in {seconds:.1f} s")

@@ -8,13 +8,17 @@ import re
 import select
 import socket
 import struct
+import sys
 import tempfile
 import termios
 import time
 
-from scenario import check, plan, scenario
+from scenario import check, plan, scenario  # first: it makes `lab` known
 
 from lab import schema
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "net"))
+import socks_client  # noqa: E402  pylint: disable=wrong-import-position
 
 CONTROL = "/tmp/cloister-e2e-show/control"
 LOOKS = 20
@@ -50,6 +54,29 @@ def view(run, what):
 def country_of(run, relay):
     name, = run.lab.relay_names([relay["fingerprint"]])
     return COUNTRIES.get(name)
+
+
+def flow_of(run, peer):
+    """What is shown of the flow of this socket."""
+    port = peer.getsockname()[1]
+    found, = [flow for flow in view(run, "flows") if flow["port"] == port]
+    return found
+
+
+def check_port(run):
+    """A flow by a SOCKS port is shown with where its client asked to go, once he has."""
+    with run.connect(plan.GATEWAY, 9150) as peer:
+        flow = flow_of(run, peer)
+        shown = flow["destination"], flow["gateway_port"], flow["way"]
+        check(shown == (f"{plan.GATEWAY}:9150", 9150, "port"), f"{flow}")
+        socks_client.negotiate(peer, None, None)
+        peer.sendall(socks_client.request5(f"www4.{plan.ZONE}", plan.ECHO))
+        check(socks_client.reply5(peer)[0] == 0, "the echo server by the SOCKS port")
+        flow = flow_of(run, peer)
+        shown = flow["destination"], flow["gateway_port"], flow["way"]
+        check(shown == (f"www4.{plan.ZONE}:{plan.ECHO}", 9150, "tor"), f"{flow}")
+        check(flow["circuit"] and flow["tor"] is None, f"{flow}")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def watch_moves(run):
@@ -134,6 +161,7 @@ def the_views_say_what_tor_says(run):
         check(re.search(shape, text, re.M), f"{name} is not shown right:\n{text}")
     for words in (("show",), ("show", "flows"), ("show", "circuits"), ("watch",)):
         print(f"# cloister {' '.join(words)}\n{ask(run, *words)}")
+    check_port(run)
     watch_moves(run)
     for peer in peers:  # a close would leave it waiting for what the server still has to say
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -279,6 +279,7 @@ static void nothing_that_a_workstation_chose_reaches_a_terminal_as_it_is(void **
         struct view_flow *flow = &view.flows[i];
         memset(flow, 0xff, sizeof(*flow));
         flow->tcp_state = flow->stream_state = flow->way = 0;
+        flow->onion = VIEW_ONIONS_MAX;
         flow->identities = 1;
         memset(flow->name, 0x9b, sizeof(flow->name) - 1); /* CSI of eight bits */
         memcpy(flow->name, "\x1b]0;x\x07\"\\\n", 9);
@@ -311,6 +312,9 @@ static void a_view_with_numbers_out_of_range_is_not_valid(void **state)
     view.flows[0].way = VIEW_WAY_END;
     assert_false(view_is_valid(&view));
     view.flows[0].way = 0;
+    view.flows[0].onion = VIEW_ONIONS_MAX + 1;
+    assert_false(view_is_valid(&view));
+    view.flows[0].onion = VIEW_ONIONS_MAX;
     view.flows[0].identities = 2;
     assert_false(view_is_valid(&view));
     view.flows[0].identities = 1;
@@ -328,6 +332,94 @@ static void a_view_with_numbers_out_of_range_is_not_valid(void **state)
     assert_false(view_is_valid(&view));
     prepare(VIEW_KIND_END, 0, 0);
     assert_false(view_is_valid(&view));
+}
+
+static const char *line_of(const struct console_facts *facts, const struct view_flow *flow)
+{
+    struct json json;
+    json_init(&json, answer, sizeof(answer) - 1);
+    console_answer_flow(&json, facts, flow);
+    answer[json.len] = '\0';
+    return answer;
+}
+
+static void a_flow_says_where_its_client_asked_to_go_and_at_which_port(void **state)
+{
+    const struct console_facts facts = {.version = "1"};
+    struct view_flow flow = {.identities = 1, .dst_port = 443, .gate = 9150, .name = "www.example.com"};
+    (void)state;
+    assert_non_null(
+        strstr(line_of(&facts, &flow), "\"destination\":\"www.example.com:443\",\"gateway_port\":9150,"));
+    flow.dst_port = 0; /* RESOLVE */
+    assert_non_null(strstr(line_of(&facts, &flow), "\"destination\":\"www.example.com\",\"gateway_port\":9150,"));
+    flow = (struct view_flow){.identities = 1, .dst = {{0x20, 1, 0xd, 0xb8}}, .dst_port = 80};
+    assert_non_null(strstr(line_of(&facts, &flow), "\"destination\":\"[2001:db8::]:80\",\"gateway_port\":null,"));
+    flow = (struct view_flow){.identities = 0};
+    assert_non_null(strstr(line_of(&facts, &flow), "\"destination\":null,\"gateway_port\":null,"));
+}
+
+static void a_visitor_is_shown_with_the_name_of_the_service(void **state)
+{
+    static const struct config_onions onions = {.count = 2, .onion = {{.name = "blog"}, {.name = "mail"}}};
+    struct console_facts facts = {.version = "1", .onions = &onions};
+    struct view_flow flow = {.way = VIEW_WAY_ONION, .onion = 2};
+    (void)state;
+    assert_non_null(
+        strstr(line_of(&facts, &flow), "\"way\":\"onion\",\"onion\":\"mail\",\"identity\":null,\"tor\":null,"));
+    facts.listeners = 2; /* services are the first one's */
+    assert_non_null(strstr(line_of(&facts, &flow), "\"tor\":1,"));
+    flow.onion = 3; /* the gateway knows of more than there are */
+    assert_non_null(strstr(line_of(&facts, &flow), "\"onion\":null,"));
+    facts.onions = NULL;
+    flow.onion = 1;
+    assert_non_null(strstr(line_of(&facts, &flow), "\"onion\":null,"));
+}
+
+static void the_tor_of_a_flow_is_told_where_there_are_several(void **state)
+{
+    struct console_facts facts = {.version = "1", .listeners = 1};
+    struct view_flow flow = {.key = UINT64_C(0xffffffff00000000)};
+    (void)state;
+    assert_non_null(strstr(line_of(&facts, &flow), "\"identity\":\"ffffffff\",\"tor\":null,\"circuit\":null,"));
+    facts.listeners = 4;
+    assert_non_null(strstr(line_of(&facts, &flow), "\"tor\":4,"));
+    flow.key = UINT64_C(0x3fffffff00000000);
+    assert_non_null(strstr(line_of(&facts, &flow), "\"tor\":1,"));
+    flow.key = UINT64_C(0x4000000000000000);
+    assert_non_null(strstr(line_of(&facts, &flow), "\"tor\":2,"));
+    flow.key = 0;
+    assert_non_null(strstr(line_of(&facts, &flow), "\"tor\":null,"));
+}
+
+/* Two Tors count their circuits alike: a flow's is the one of its own Tor. */
+static void circuits_of_several_tors_are_not_mistaken_for_one_another(void **state)
+{
+    static struct circuits circuits[2];
+    struct console_facts facts = {
+        .version = "1", .listeners = 2, .tors = 2, .circuits = {&circuits[0], &circuits[1]}};
+    const struct view_flow flow = {.key = UINT64_C(0x8000000000000001)};
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        char built[] = "CIRC 7 BUILT PURPOSE=GENERAL",
+             sent[] = "STREAM 1 SENTCONNECT 7 192.0.2.1:80 SOCKS_USERNAME=\"<torS0X>0\" "
+                      "SOCKS_PASSWORD=\"80000000000000010000000000000000\"";
+        struct control_event event;
+        assert_int_equal(circuits_init(&circuits[i]), 0);
+        assert_int_equal(control_event_parse(built, &event), 0);
+        circuits_take_circuit(&circuits[i], &event.circuit, 0);
+        assert_int_equal(control_event_parse(sent, &event), 0);
+        if (i == 1)
+            circuits_take_stream(&circuits[i], &event.stream);
+    }
+    assert_non_null(strstr(line_of(&facts, &flow), "\"tor\":2,\"circuit\":7,"));
+    struct json json;
+    uint32_t cursor = 0;
+    json_init(&json, answer, sizeof(answer) - 1);
+    console_answer_circuit(&json, &facts, 1, circuits_next(&circuits[1], &cursor), 0);
+    answer[json.len] = '\0';
+    assert_non_null(strstr(answer, "\"kind\":\"circuit\",\"tor\":2,\"id\":7,"));
+    circuits_fini(&circuits[0]);
+    circuits_fini(&circuits[1]);
 }
 
 static void the_largest_numbers_fit_the_metrics(void **state)
@@ -447,6 +539,10 @@ int main(void)
         TEST(nobody_waits_long_for_countries),
         TEST(nothing_that_a_workstation_chose_reaches_a_terminal_as_it_is),
         cmocka_unit_test(a_view_with_numbers_out_of_range_is_not_valid),
+        cmocka_unit_test(a_flow_says_where_its_client_asked_to_go_and_at_which_port),
+        cmocka_unit_test(a_visitor_is_shown_with_the_name_of_the_service),
+        cmocka_unit_test(the_tor_of_a_flow_is_told_where_there_are_several),
+        cmocka_unit_test(circuits_of_several_tors_are_not_mistaken_for_one_another),
         cmocka_unit_test(the_largest_numbers_fit_the_metrics),
         TEST(a_socket_in_use_is_not_taken_away_and_one_left_behind_is),
         cmocka_unit_test(only_loopback_addresses_with_a_port_are_listened_on),
