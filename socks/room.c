@@ -37,16 +37,21 @@ size_t socks_room_left(const struct socks_room *room, uint32_t capacity)
     return room->used < capacity ? (capacity - room->used) / 2 : 0;
 }
 
+void socks_room_ask(struct socks_room *room, int fd)
+{
+    int charged = 0;
+    /* syscalls gateway: ioctl(_,SIOCOUTQ) */
+    if (ioctl(fd, SIOCOUTQ, &charged) == 0 && charged >= 0)
+        room->used = (uint32_t)charged;
+}
+
 void socks_room_wrote(struct socks_room *room, uint32_t capacity, int fd, size_t n)
 {
     uint32_t cost = cost_of(n);
     room->used = room->used < UINT32_MAX - cost ? room->used + cost : UINT32_MAX;
     if (room->used <= capacity / 2)
         return;
-    int charged = 0;
-    /* syscalls gateway: ioctl(_,SIOCOUTQ) */
-    if (ioctl(fd, SIOCOUTQ, &charged) == 0 && charged >= 0)
-        room->used = (uint32_t)charged;
+    socks_room_ask(room, fd);
     room->low = room->used > capacity / 4;
 }
 

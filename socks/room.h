@@ -34,6 +34,9 @@ struct socks_room {
 /* Bytes that a write could take now. `capacity` is what socks_room_capacity() says, here and below. */
 size_t socks_room_left(const struct socks_room *room, uint32_t capacity);
 
+/* Let the kernel say how much is in use. */
+void socks_room_ask(struct socks_room *room, int fd);
+
 /* `n` bytes were written to `fd`, all that were offered. */
 void socks_room_wrote(struct socks_room *room, uint32_t capacity, int fd, size_t n);
 

@@ -8,7 +8,8 @@
  * engine reads -EAGAIN until socks_upstream_judge() has said it, or the wait is over. See endings.h.
  *
  * Room: see room.h. When it comes back, the engine is told only if it was low. Most flows send little, so a socket gets
- * the buffer of config.send_buffer only once a quarter of the system's default could be in use.
+ * the buffer of config.send_buffer, and events for writing, only once a quarter of the system's default is in use: until
+ * then every read of Tor's would wake us for nothing.
  */
 #include "socks/upstream.h"
 
@@ -25,11 +26,17 @@ void stream_resize(const struct socks_upstream *up, struct stream *s)
     s->wide = socks_room_resize(s->fd, up->config.send_buffer) == 0;
 }
 
-/* Before `n` bytes are written: those of a flow that sends much may be more. */
-static void stream_widen(const struct socks_upstream *up, struct stream *s, size_t n)
+/* Before `n` bytes are written: is it now that the flow sends much? */
+static bool stream_push(const struct socks_upstream *up, struct stream *s, size_t n)
 {
-    if (!s->wide && n + s->room.used > up->narrow / 4 && up->wide > up->narrow)
+    if (s->pushed || n + s->room.used <= up->narrow / 4)
+        return false;
+    socks_room_ask(&s->room, s->fd);
+    if (n + s->room.used <= up->narrow / 4)
+        return false;
+    if (up->wide > up->narrow)
         stream_resize(up, s);
+    return true;
 }
 
 static size_t iov_length(const struct iovec *iov, int count)
@@ -53,24 +60,26 @@ ssize_t socks_upstream_write(struct socks_upstream *up, struct tcp_flow_id id, c
     size_t length = iov_length(iov, count);
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
     ssize_t n;
-    stream_widen(up, s, length);
+    bool watch = stream_push(up, s, length);
     /* syscalls gateway: sendmsg */
     do
         n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
-    if (n < 0 && out_of_resources(errno)) {
-        /* The kernel had no memory, which may pass. No edge would tell of it, so ask for one. */
-        if (!stream_watch(up, s, id, EPOLL_CTL_MOD))
-            return -ENOBUFS;
-    } else if (n < 0 && errno != EAGAIN) {
+    if (n < 0 && out_of_resources(errno))
+        watch = true; /* the kernel had no memory, which may pass: no edge would tell of it, so ask for one */
+    else if (n < 0 && errno != EAGAIN)
         return -errno;
-    }
     if (n < 0)
         n = 0;
     if ((size_t)n < length)
         socks_room_filled(&s->room, stream_capacity(up, s));
     else
         socks_room_wrote(&s->room, stream_capacity(up, s), s->fd, (size_t)n);
+    if (watch || (s->room.low && !s->pushed)) {
+        s->pushed = true;
+        if (!stream_watch(up, s, id, EPOLL_CTL_MOD))
+            return -ENOBUFS;
+    }
     *room = stream_room(up, s);
     return n;
 }

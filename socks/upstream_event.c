@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Events. Each socket is put into one inner epoll, edge-triggered, for reading and writing, and never touched with
- * epoll_ctl() again. An event carries index and generation of its flow: one that was fetched before its flow ended
+ * Events. Each socket is put into one inner epoll, edge-triggered, for reading, and touched with epoll_ctl() once more
+ * only if ever much is written to it: then also for writing, for good. An event carries index and generation of its flow: one that was fetched before its flow ended
  * is recognised and dropped. The same epoll watches the few other descriptors that the packet's way needs, so that
  * one epoll_wait() tells all there is to do.
  *

@@ -35,7 +35,7 @@ int stream_socket(void)
 bool stream_watch(const struct socks_upstream *up, const struct stream *s, struct tcp_flow_id id, int op)
 {
     struct epoll_event event = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (s->pushed ? EPOLLOUT : 0),
         .data.u64 = (uint64_t)id.generation << 32 | id.index,
     };
     /* syscalls gateway: epoll_ctl */
@@ -66,10 +66,11 @@ static int stream_connect(struct socks_upstream *up, struct stream *s, struct tc
     if ((size_t)n != len)
         return -ECONNABORTED; /* cannot be: the buffer of a new socket takes several requests */
 
+    socks_room_wrote(&s->room, stream_capacity(up, s), s->fd, len);
+    s->pushed = s->room.low;
     if (!stream_watch(up, s, id, EPOLL_CTL_ADD))
         return -ENOBUFS;
     s->state = STREAM_WAITING;
-    socks_room_wrote(&s->room, stream_capacity(up, s), s->fd, len);
     up->counters.opened++;
     return 0;
 }

@@ -53,7 +53,8 @@ struct stream {
     bool asked : 1;        /* by socks_upstream_ask() */
     bool closed : 1;       /* nothing more is written: half of it is shut, or will be when it is open */
     bool wide : 1;         /* the socket has the buffer of config.send_buffer */
-    uint8_t state : 4;     /* enum stream_state */
+    bool pushed : 1;       /* much was written to it once: events tell when there is room */
+    uint8_t state : 3;     /* enum stream_state */
     uint8_t verdict : 3;   /* enum verdict */
 };
 static_assert(sizeof(struct stream) <= 36, "a stream costs an idle flow at most 36 bytes");
@@ -134,8 +135,8 @@ void stream_fail(struct socks_upstream *up, struct stream *s, struct tcp_flow_id
 /* A socket for a stream, not connected, or negative errno as socks_upstream_open() returns it. */
 int stream_socket(void);
 
-/* Have events of a stream reported (`op` is that of epoll_ctl()); what is so already is one too. False if that cannot
- * be. */
+/* Have events of a stream reported (`op` is that of epoll_ctl()), those of room only if it was pushed; what is so
+ * already is one too. False if that cannot be. */
 bool stream_watch(const struct socks_upstream *up, const struct stream *s, struct tcp_flow_id id, int op);
 
 /* Let go on who waits to be connected, if it is time. */

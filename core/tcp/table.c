@@ -191,6 +191,8 @@ void flow_enter_time_wait(struct tcp_engine *e, struct flow *f)
     f->state = FLOW_TIME_WAIT;
     f->active_at = e->now_ms;
     flow_link(e, f, &e->time_wait_first, &e->time_wait_last);
+    /* An old deadline would strike first, for nothing, and a second later the slot is in no cache any more. */
+    wheel_clear(&e->wheel, flow_index(e, f));
     timer_arm(e, f);
 }
 

@@ -241,7 +241,7 @@ int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
     if (op == EPOLL_CTL_ADD && fault_fails("epoll_ctl", ENOSPC, false))
         return -1;
     int status = __real_epoll_ctl(epoll, op, fd, event);
-    if (status == 0 && op == EPOLL_CTL_ADD && fd < WATCHED_MAX && ((uint32_t)event->events & EPOLLET) != 0)
+    if (status == 0 && op != EPOLL_CTL_DEL && fd < WATCHED_MAX && ((uint32_t)event->events & EPOLLET) != 0)
         watched[fd] = (struct watched){.epoll = epoll + 1, .event = *event};
     return status;
 }

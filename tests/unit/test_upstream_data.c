@@ -155,6 +155,36 @@ static void a_full_stream_says_so_and_tells_when_it_has_room_again(void **state)
     close(fd);
 }
 
+/* Each read of Tor's would wake us for nothing. */
+static void only_a_stream_that_much_is_written_to_hears_of_room(void **state)
+{
+    (void)state;
+    static const uint8_t data[40000];
+    size_t room;
+    rig_start();
+    assert_int_equal(open_flow(1), 0);
+    assert_int_equal(dispatch(), 0);
+    int fd = server_take();
+    assert_int_equal(dispatch(), 0);
+    SAY(fd, ANSWER_SHORT);
+    assert_int_equal(dispatch(), 1);
+    told_count = 0;
+    for (unsigned i = 0; i < 200; i++) {
+        assert_int_equal(write_flow(1, "x", 1, &room), 1);
+        assert_int_equal(server_drain(fd), 1);
+        assert_int_equal(dispatch(), 0);
+    }
+    while (write_flow(1, data, sizeof(data), &room) == (ssize_t)sizeof(data))
+        ;
+    for (unsigned i = 0; i < 2; i++) {
+        dispatch();
+        server_drain(fd);
+        assert_int_equal(dispatch(), 1);
+        assert_int_equal(write_flow(1, "x", 1, &room), 1);
+    }
+    close(fd);
+}
+
 /* The engine's window follows the promise. If all of it is used without a short write, the window is shut, and
  * nothing but an event opens it again. */
 static void a_promise_used_up_is_renewed_by_an_event(void **state)
@@ -360,6 +390,7 @@ int main(void)
         UPSTREAM_TEST(a_reset_comes_after_the_data),
         UPSTREAM_TEST(writing_to_a_stream_that_ended_is_an_error),
         UPSTREAM_TEST(a_full_stream_says_so_and_tells_when_it_has_room_again),
+        UPSTREAM_TEST(only_a_stream_that_much_is_written_to_hears_of_room),
         UPSTREAM_TEST(a_promise_used_up_is_renewed_by_an_event),
         UPSTREAM_TEST(what_is_promised_is_taken),
         UPSTREAM_TEST(the_promise_holds_to_the_last_byte_for_writes_of_any_size),
