@@ -27,6 +27,7 @@ struct opening {
 struct gateway_onion {
     struct onion *onion;
     uint32_t ports;
+    bool told; /* some visitors have addresses of their own */
     struct channel_onion_port port[CONFIG_ONION_PORTS_MAX];
     uint32_t flows[CONFIG_ONIONS_MAX];    /* of each service, now */
     uint32_t openings[CONFIG_ONIONS_MAX]; /* of these, those that the workstation has not answered yet */
@@ -88,6 +89,13 @@ static void end_late(struct gateway *g, uint64_t now)
 }
 
 /* --- visitors --- */
+
+bool gateway_onion_is_visitor(const struct gateway *g, const struct ipaddr *addr)
+{
+    const struct channel_gateway_config *c = g->config;
+    return g->onion != NULL && g->onion->told &&
+           ipnet_contains(ipaddr_is_v4(addr) ? &c->visitors : &c->visitors6, addr);
+}
 
 static struct tcp_tuple tuple_for(const struct gateway *g, const struct channel_onion_port *port, uint32_t circuit)
 {
@@ -207,6 +215,8 @@ int gateway_onion_init(struct gateway *g, const struct gateway_onion_ports *port
     o->key = siphash_key_load(secret);
     o->ports = ports->count;
     memcpy(o->port, ports->port, sizeof(o->port));
+    for (uint32_t i = 0; i < o->ports; i++)
+        o->told = o->told || o->port[i].circuit;
     return status;
 }
 

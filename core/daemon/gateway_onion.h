@@ -35,6 +35,10 @@ int gateway_onion_turn(struct gateway *g, bool ready, uint64_t now);
 /* When the next turn is due, in *at (microseconds); false if nobody waits. */
 bool gateway_onion_next(const struct gateway *g, uint64_t *at);
 
+/* True if visitors of onion services have addresses of their own, and this is one that a visitor could have: it leads nowhere,
+ * whatever else has it. */
+bool gateway_onion_is_visitor(const struct gateway *g, const struct ipaddr *addr);
+
 /* tcp_ops.opened, and the end of a visitor's flow. */
 void gateway_onion_opened(struct gateway *g, struct tcp_flow_id id, int status);
 void gateway_onion_ended(struct gateway *g, uint32_t index);

@@ -69,7 +69,7 @@ static int aim(struct gateway *g, uint32_t station, struct socks_target *target,
     const bool named = target->name[0] != '\0';
     *pinned = 0;
     target->why = DROP_DESTINATION_REFUSED;
-    if (!named && tun_is_local(&g->tun, &target->addr))
+    if (!named && (tun_is_local(&g->tun, &target->addr) || gateway_onion_is_visitor(g, &target->addr)))
         return -ECONNREFUSED;
     if (!named && dns_is_virtual(g->dns, &target->addr)) {
         _Static_assert(sizeof(target->name) >= DNS_TEXT_SIZE, "a name fits the target");

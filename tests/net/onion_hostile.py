@@ -131,7 +131,7 @@ class Hostile(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="cloister-onion-"))
-        cls.gateway = smoke.Gateway(cls.directory, f"data = {cls.directory}/data\n{CONFIG}[log]\nidentities = yes\n")
+        cls.gateway = smoke.Gateway(cls.directory, f"data = {cls.directory}/data\nallow_private = yes\n{CONFIG}[log]\nidentities = yes\n")
         program = pathlib.Path(__file__).with_name("onion_servers.py")
         cls.servers = subprocess.Popen(["ip", "netns", "exec", cls.gateway.namespace, sys.executable, "-B", program],
                                        stdout=subprocess.PIPE)
@@ -282,6 +282,22 @@ class Hostile(unittest.TestCase):
             else:
                 self.assertEqual(source, smoke.GATEWAY)
         self.assertGreater(len(sources), 60)
+
+    def test_an_address_of_a_visitor_leads_nowhere(self):
+        def reaches(address):
+            try:
+                with socket.create_connection((address, 80), 5) as sock:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it ends by RST
+                    return True
+            except OSError:
+                return False
+
+        self.assertTrue(self.gateway.inside(reaches, "10.63.255.255"))  # somebody's private network
+        before = self.drops("destination_refused")
+        for address in ("10.64.0.0", "10.100.1.2", "10.127.255.255"):
+            self.assertFalse(self.gateway.inside(reaches, address))
+        self.assertEqual(self.drops("destination_refused"), before + 3)
+        self.assertFalse([r for r in self.gateway.server.requests if ipaddress.ip_address(r[2]) in RANGE])
 
     def test_thousands_of_visitors_of_every_kind(self):
         def resident():
