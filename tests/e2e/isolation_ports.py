@@ -131,11 +131,11 @@ def ports_and_workstations_never_share(run):
         socks_client.negotiate(peer, None, None)
         peer.sendall(socks_client.request5(WWW, 0, 0xF0))
         check(socks_client.reply5(peer) == (0, plan.WEB), "RESOLVE should find the web server")
-    for command, target in ((0xF0, f"none.{plan.ZONE}"), (0xF1, "192.0.2.77")):
+    for command, target in ((0xF0, f"none.{plan.ZONE}"), (0xF0, f"private.{plan.ZONE}"), (0xF1, "192.0.2.77")):
         with run.connect(plan.GATEWAY, 9050) as peer:
             socks_client.negotiate(peer, None, None)
             peer.sendall(socks_client.request5(target, 0, command))
-            check(socks_client.reply5(peer)[0] == 4, f"nothing should be found for {target}")
+            check(socks_client.reply5(peer)[0] == 4, f"nothing should be told of {target}")
     with run.connect(plan.GATEWAY, 9050) as peer:
         socks_client.negotiate(peer, None, None)
         peer.sendall(socks_client.request5(f"none.{plan.ZONE}", 80))
