@@ -77,22 +77,30 @@ static uint32_t lowest_from(uint64_t w, uint32_t from)
     return w != 0 ? lowest(w) : 64;
 }
 
-uint32_t pool_next_free(const struct pool *pool, uint32_t i)
+/* The word of free_slot with the lowest free slot above those of `word`, or UINT32_MAX. */
+static uint32_t next_word(const struct pool *pool, uint32_t word)
+{
+    uint32_t top = word / 64, next = lowest_from(pool->free_word[top], word % 64 + 1);
+    if (next < 64)
+        return top * 64 + next;
+    top = lowest_from(pool->free_top, top + 1);
+    return top < 64 ? top * 64 + lowest(pool->free_word[top]) : UINT32_MAX;
+}
+
+uint32_t pool_look_ahead(const struct pool *pool, uint32_t i, uint32_t *run)
 {
     if (i >= pool->count)
         return 0;
-    uint32_t top = i / 4096, word = i / 64, slot = lowest_from(pool->free_slot[word], i % 64);
-    if (slot < 64)
-        return word * 64 + slot + 1;
-    word = lowest_from(pool->free_word[top], word % 64 + 1);
-    if (word == 64) {
-        top = lowest_from(pool->free_top, top + 1);
-        if (top == 64)
+    uint32_t word = i / 64, slot = lowest_from(pool->free_slot[word], i % 64);
+    if (slot == 64) {
+        word = next_word(pool, word);
+        if (word == UINT32_MAX)
             return 0;
-        word = lowest(pool->free_word[top]);
+        slot = lowest(pool->free_slot[word]);
     }
-    word += top * 64;
-    return word * 64 + lowest(pool->free_slot[word]) + 1;
+    uint64_t taken = ~(pool->free_slot[word] >> slot);
+    *run = taken != 0 ? lowest(taken) : 64;
+    return word * 64 + slot + 1;
 }
 
 void pool_give(struct pool *pool, uint32_t i)

@@ -38,8 +38,9 @@ void pool_init(struct pool *pool, void *slots, uint32_t stride, uint32_t count, 
 /* Take the lowest free slot. Returns its number, or 0 if none is free. Its content is whatever it was. */
 uint32_t pool_take(struct pool *pool);
 
-/* The lowest free slot above `i` (which may be 0), or 0: from 0 on, those that pool_take() will take, in its order. */
-uint32_t pool_next_free(const struct pool *pool, uint32_t i);
+/* The lowest free slot above `i` (which may be 0), or 0. *run is set to how many from there on are free in a row, or a part
+ * of them. From 0 on, these are the slots that pool_take() will take, in its order. */
+uint32_t pool_look_ahead(const struct pool *pool, uint32_t i, uint32_t *run);
 
 /* Give slot `i` back. It must be taken. */
 void pool_give(struct pool *pool, uint32_t i);

@@ -124,11 +124,9 @@ void emit_syn(struct tcp_engine *e, struct flow *f)
     f->rcv_acked = f->rcv_nxt;
 }
 
-uint32_t emit_mss(const struct tcp_engine *e, const struct flow *f)
+uint32_t emit_mss_beside_blocks(const struct tcp_engine *e, const struct flow *f)
 {
     uint32_t mss = f->snd_mss;
-    if (!(f->flags & FLOW_SACK) || f->rcv_head == 0)
-        return mss;
     struct sack_block blocks[SEGMENT_SACK_MAX];
     uint32_t count = reassembly_blocks(e, f, f->rcv_nxt, blocks, SEGMENT_SACK_MAX);
     uint32_t fit = (f->flags & FLOW_TS) ? 3 : 4;

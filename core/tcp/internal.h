@@ -258,8 +258,13 @@ void emit_data(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len,
 void emit_reset(struct tcp_engine *e, struct flow *f);
 /* RST for a segment that no flow wants (RFC 9293 3.10.7.1). */
 void emit_reset_for(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s);
+/* emit_mss() when there are SACK blocks to tell. */
+uint32_t emit_mss_beside_blocks(const struct tcp_engine *e, const struct flow *f);
 /* Payload of a full segment that carries what an ACK of this flow carries now. */
-uint32_t emit_mss(const struct tcp_engine *e, const struct flow *f);
+static inline uint32_t emit_mss(const struct tcp_engine *e, const struct flow *f)
+{
+    return (f->flags & FLOW_SACK) && f->rcv_head != 0 ? emit_mss_beside_blocks(e, f) : f->snd_mss;
+}
 
 /* handshake.c: a SYN of the workstation to ESTABLISHED, and what active.c shares. */
 void handshake_listen(struct tcp_engine *e, const struct tcp_in *in, const struct segment *s);

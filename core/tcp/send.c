@@ -35,10 +35,8 @@ static uint32_t window_from(const struct flow *f, uint32_t seq)
     return seq_gt(edge, seq) ? edge - seq : 0;
 }
 
-uint32_t send_pipe(const struct tcp_engine *e, const struct flow *f)
+static uint32_t pipe_in_trouble(const struct tcp_engine *e, const struct flow *f)
 {
-    if (f->lost_edge == f->snd_una && f->board == 0 && f->dup_acks == 0)
-        return flight(f);
     uint32_t edge = seq_max(f->lost_edge, f->snd_una);
     uint32_t pipe = f->snd_nxt - edge - board_sacked(e, f, edge, f->snd_nxt);
     uint32_t again = seq_min(f->rexmit_nxt, edge);
@@ -51,6 +49,11 @@ uint32_t send_pipe(const struct tcp_engine *e, const struct flow *f)
     else
         pipe -= u32_min(pipe, rack_lost_bytes(e, f));
     return pipe;
+}
+
+uint32_t send_pipe(const struct tcp_engine *e, const struct flow *f)
+{
+    return f->lost_edge == f->snd_una && f->board == 0 && f->dup_acks == 0 ? flight(f) : pipe_in_trouble(e, f);
 }
 
 /* Largest payload of one emission. */

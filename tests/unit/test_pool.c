@@ -135,14 +135,15 @@ static void the_free_slots_can_be_looked_up_in_the_order_in_which_they_will_be_t
         fixture_start(&f, sizes[k]);
         for (uint32_t i = 1; i <= sizes[k]; i++)
             pool_take(&f.pool);
-        assert_int_equal(pool_next_free(&f.pool, 0), 0);
+        uint32_t run = 0;
+        assert_int_equal(pool_look_ahead(&f.pool, 0, &run), 0);
         for (uint32_t i = 1; i <= sizes[k]; i += 1 + i * 2 / 3) /* far apart, so that whole words are passed over */
             pool_give(&f.pool, i);
         if (pool_is_taken(&f.pool, sizes[k]))
             pool_give(&f.pool, sizes[k]);
-        uint32_t next = pool_next_free(&f.pool, 0);
+        uint32_t next = pool_look_ahead(&f.pool, 0, &run);
         while (f.pool.used < sizes[k]) {
-            uint32_t after = pool_next_free(&f.pool, next);
+            uint32_t after = pool_look_ahead(&f.pool, next, &run);
             assert_int_equal(pool_take(&f.pool), next);
             next = after;
         }
@@ -193,7 +194,12 @@ static void random_use_agrees_with_a_model_and_settling_returns_every_touched_by
             uint32_t above = random_below(&r, count + 1), next = above + 1;
             while (next <= count && taken[next])
                 next++;
-            assert_int_equal(pool_next_free(&f.pool, above), next > count ? 0 : next);
+            uint32_t run = 0, end = next;
+            while (end <= count && !taken[end])
+                end++;
+            assert_int_equal(pool_look_ahead(&f.pool, above, &run), next > count ? 0 : next);
+            if (next <= count) /* all of them, or those up to the end of a word */
+                assert_int_equal(run, end - next < 64 - (next - 1) % 64 ? end - next : 64 - (next - 1) % 64);
             uint32_t highest = count;
             while (highest > 0 && !taken[highest])
                 highest--;
