@@ -120,11 +120,3 @@ void frame_build_offload(uint8_t *at, const struct frame_offload *offload, size_
     }
     memcpy(at, &hdr, sizeof(hdr));
 }
-
-void frame_build_ethernet(uint8_t *at, const uint8_t dst[FRAME_MAC_LEN], const uint8_t src[FRAME_MAC_LEN],
-                          enum frame_type type)
-{
-    memcpy(at, dst, FRAME_MAC_LEN);
-    memcpy(at + FRAME_MAC_LEN, src, FRAME_MAC_LEN);
-    be16_store(at + 2 * FRAME_MAC_LEN, (uint16_t)type);
-}

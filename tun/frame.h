@@ -83,7 +83,12 @@ bool frame_offload_fits(const struct frame_offload *offload, size_t start, size_
 void frame_build_offload(uint8_t *at, const struct frame_offload *offload, size_t header_len);
 
 /* Write an Ethernet header (FRAME_ETHERNET_LEN bytes) at `at`. */
-void frame_build_ethernet(uint8_t *at, const uint8_t dst[FRAME_MAC_LEN], const uint8_t src[FRAME_MAC_LEN],
-                          enum frame_type type);
+static inline void frame_build_ethernet(uint8_t *at, const uint8_t dst[FRAME_MAC_LEN],
+                                        const uint8_t src[FRAME_MAC_LEN], enum frame_type type)
+{
+    memcpy(at, dst, FRAME_MAC_LEN);
+    memcpy(at + FRAME_MAC_LEN, src, FRAME_MAC_LEN);
+    be16_store(at + 2 * FRAME_MAC_LEN, (uint16_t)type);
+}
 
 #endif

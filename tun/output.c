@@ -111,7 +111,7 @@ static void set_checksum(const struct tcp_out *out, uint8_t *tcp, bool partial)
         be16_store(tcp + TCP_CHECKSUM_FIELD, checksum_fold(&sum));
         return;
     }
-    checksum_add(&sum, tcp, out->header_len);
+    sum.sum += checksum_words(tcp, out->header_len); /* whole words */
     for (uint32_t i = 1; i < out->iov_count; i++)
         checksum_add(&sum, out->iov[i].iov_base, out->iov[i].iov_len);
     be16_store(tcp + TCP_CHECKSUM_FIELD, checksum_finish(&sum));

@@ -38,9 +38,13 @@ static inline struct ipaddr ipaddr_v6(const uint8_t b[16])
 
 static inline bool ipaddr_is_v4(const struct ipaddr *a)
 {
+    static const uint8_t prefix[4] = {0, 0, 0xff, 0xff};
     uint64_t zeros;
+    uint32_t rest, mapped;
     memcpy(&zeros, a->b, 8);
-    return zeros == 0 && (a->b[8] | a->b[9]) == 0 && (a->b[10] & a->b[11]) == 0xff;
+    memcpy(&rest, a->b + 8, 4);
+    memcpy(&mapped, prefix, 4);
+    return zeros == 0 && rest == mapped;
 }
 
 /* Word by word: this is asked for every packet, and a call would cost more. */
