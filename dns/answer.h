@@ -51,6 +51,7 @@ struct dns_ask {
     uint32_t host;     /* for whom: its number, below max_hosts, */
     uint64_t identity; /* its identity, */
     uint64_t nym;      /* which is to be a new one for each number */
+    uint8_t policy;    /* as struct dns_client has it */
     enum dns_lookup_kind kind;
     const char *name;     /* as text; to be looked up only if it is a HOST */
     struct ipaddr addr;   /* REVERSE */

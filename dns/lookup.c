@@ -139,21 +139,22 @@ static struct waiter *waiter_at(const struct dns_lookups *lookups, uint32_t i)
 
 static uint32_t *bucket_of(struct dns_lookups *lookups, const struct dns_lookup_key *key)
 {
-    uint8_t data[24 + DNS_NAME_MAX];
+    uint8_t data[25 + DNS_NAME_MAX];
     memcpy(data, &key->identity, 8);
     memcpy(data + 8, &key->nym, 8);
     be32_store(data + 16, key->host);
     be16_store(data + 20, key->type);
     data[22] = (uint8_t)key->kind;
     data[23] = key->flags;
-    memcpy(data + 24, key->name.wire, key->name.len);
-    return &lookups->buckets[siphash_13(&lookups->key, data, 24u + key->name.len) & lookups->mask];
+    data[24] = key->policy;
+    memcpy(data + 25, key->name.wire, key->name.len);
+    return &lookups->buckets[siphash_13(&lookups->key, data, 25u + key->name.len) & lookups->mask];
 }
 
 static bool key_equal(const struct dns_lookup_key *a, const struct dns_lookup_key *b)
 {
     return a->identity == b->identity && a->nym == b->nym && a->host == b->host && a->kind == b->kind &&
-           a->type == b->type && a->flags == b->flags && a->name.len == b->name.len &&
+           a->type == b->type && a->flags == b->flags && a->policy == b->policy && a->name.len == b->name.len &&
            memcmp(a->name.wire, b->name.wire, a->name.len) == 0;
 }
 

@@ -23,9 +23,10 @@ enum dns_transport {
 
 /* Who asks, and how. */
 struct dns_client {
-    uint64_t identity;            /* lookups and their answers are shared among clients of one identity only, */
-    uint64_t nym;                 /* and of one number of times that it was to be a new one */
-    uint32_t host;                /* the workstation's number */
+    uint64_t identity; /* lookups and their answers are shared among clients of one identity only, */
+    uint64_t nym;      /* and of one number of times that it was to be a new one */
+    uint32_t host;     /* the workstation's number */
+    uint8_t policy;    /* how its lookups are kept apart, for dns_ops.ask; and shared only if it is equal */
     enum dns_transport transport; /* what limits the size of the answer */
     struct ipaddr addr, asked;    /* UDP: the client's address, and that of the server it asked */
     uint16_t port;                /* UDP: the client's port */
@@ -55,6 +56,7 @@ struct dns_lookup_key {
     enum dns_lookup_kind kind;
     uint16_t type;        /* of the records; 0 for the other kinds */
     uint8_t flags;        /* set of enum dns_lookup_flag; 0 for the other kinds */
+    uint8_t policy;       /* the client's */
     struct dns_name name; /* in lower case */
 };
 

@@ -33,8 +33,11 @@ static uint8_t flags_of(const struct dns_query *query)
 static void key_of(struct dns_lookup_key *key, enum dns_lookup_kind kind, const struct dns_query *query,
                    const struct dns_client *client)
 {
-    *key = (struct dns_lookup_key){
-        .identity = client->identity, .nym = client->nym, .host = client->host, .kind = kind};
+    *key = (struct dns_lookup_key){.identity = client->identity,
+                                   .nym = client->nym,
+                                   .host = client->host,
+                                   .policy = client->policy,
+                                   .kind = kind};
     if (kind == DNS_LOOKUP_RECORDS) {
         key->type = query->type;
         key->flags = flags_of(query);
@@ -61,6 +64,7 @@ static int ask(struct dns *dns, uint32_t handle)
                         .host = key->host,
                         .identity = key->identity,
                         .nym = key->nym,
+                        .policy = key->policy,
                         .kind = key->kind,
                         .name = text};
     size_t len = dns_name_to_text(&key->name, text, &plain);

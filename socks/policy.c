@@ -9,6 +9,7 @@
 
 #define CONDITION_MAX 64u /* characters of a word; the longest is an IPv6 prefix */
 #define BLANK " \t"
+#define DNS_PORT 53u
 
 /* Digits only. */
 static bool parse_number(const char *text, unsigned long max, unsigned long *out)
@@ -120,14 +121,33 @@ bool isolation_rule_is_for_the_same(const struct isolation_rule *a, const struct
            same_net(&a->workstation, &b->workstation);
 }
 
+static bool holds_for(const struct isolation_rule *r, const struct ipaddr *src, uint16_t dst_port)
+{
+    return dst_port >= r->port[0] && dst_port <= r->port[1] && ipnet_contains(&r->workstation, src);
+}
+
 unsigned isolation_rules_fields(const struct isolation_rules *rules, const struct ipaddr *src,
                                 const struct ipaddr *dst, uint16_t dst_port, unsigned otherwise)
 {
     for (uint32_t i = 0; i < rules->count; i++) {
         const struct isolation_rule *r = &rules->rule[i];
-        if (dst_port >= r->port[0] && dst_port <= r->port[1] && ipnet_contains(&r->network, dst) &&
-            ipnet_contains(&r->workstation, src))
+        if (holds_for(r, src, dst_port) && ipnet_contains(&r->network, dst))
             return r->fields;
     }
     return otherwise;
+}
+
+unsigned isolation_rules_lookup_fields(const struct isolation_rules *rules, const struct ipaddr *src,
+                                       unsigned otherwise)
+{
+    unsigned fields = otherwise;
+    for (uint32_t i = 0; i < rules->count; i++) {
+        const struct isolation_rule *r = &rules->rule[i];
+        if (r->network.len == 0 && holds_for(r, src, DNS_PORT)) {
+            fields = r->fields;
+            break;
+        }
+    }
+    bool as_one = (fields & ~(unsigned)(ISOLATION_WORKSTATION | ISOLATION_SOURCE_ADDRESS)) == 0;
+    return as_one ? ISOLATION_WORKSTATION : ISOLATION_WORKSTATION | ISOLATION_DESTINATION_NAME;
 }

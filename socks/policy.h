@@ -7,6 +7,9 @@
  *     rule = network 2001:db8::/32: source-address
  *
  * The first rule whose every condition holds decides.
+ *
+ * A lookup is what a workstation sends to port 53, wherever to: it is answered here, and has no destination yet. So rules
+ * with a network never fit one, and rules with a port fit if it is 53.
  */
 #ifndef CLOISTER_SOCKS_POLICY_H
 #define CLOISTER_SOCKS_POLICY_H
@@ -45,5 +48,10 @@ bool isolation_rule_is_for_the_same(const struct isolation_rule *a, const struct
 /* The fields for a flow from `src` to `dst` and `dst_port`; `otherwise` if no rule holds. */
 unsigned isolation_rules_fields(const struct isolation_rules *rules, const struct ipaddr *src,
                                 const struct ipaddr *dst, uint16_t dst_port, unsigned otherwise);
+
+/* The fields for lookups of `src`, with `otherwise` as above: the workstation, and the name in question unless all of the
+ * workstation's flows would be one identity. */
+unsigned isolation_rules_lookup_fields(const struct isolation_rules *rules, const struct ipaddr *src,
+                                       unsigned otherwise);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * Whose circuit a lookup takes. Where all flows of a workstation are one identity, so are its lookups. Where flows are
  * kept apart by anything finer, so are lookups by name: what one exit sees of them is one name, and not which names belong
- * together. They are never on the circuit of a flow, because their credentials come of a secret of their own.
+ * together (socks/policy.h). They are never on the circuit of a flow, because their credentials come of a secret of their
+ * own.
  */
 #include "daemon/dns_asker.h"
 
@@ -29,7 +30,6 @@ struct question {
 struct dns_asker {
     struct dns_asker_config config;
     struct isolation_secret secret;
-    unsigned fields; /* set of enum isolation_field, of lookups */
     struct dns *dns;
     struct socks_resolver *resolver;
     struct question *questions; /* by the answerer's handle, from 1 */
@@ -94,9 +94,6 @@ int dns_asker_new(struct dns_asker **out, const struct dns_asker_config *config,
     asker->dns = dns;
     isolation_secret_init(&asker->secret, config->secret);
     memset(asker->config.secret, 0, sizeof(asker->config.secret));
-    asker->fields = ISOLATION_WORKSTATION;
-    if ((config->isolation & ~(unsigned)(ISOLATION_WORKSTATION | ISOLATION_SOURCE_ADDRESS)) != 0)
-        asker->fields |= ISOLATION_DESTINATION_NAME;
 
     struct socks_resolver_config resolver = {.path = config->path,
                                              .others = config->others,
@@ -135,9 +132,10 @@ int dns_asker_ask(struct dns_asker *asker, const struct dns_ask *ask, uint64_t n
 {
     struct isolation_flow flow = {.workstation = ask->identity, .name = ask->name, .nym = ask->nym};
     struct isolation_credential credential;
+    const unsigned fields = ISOLATION_WORKSTATION | ask->policy;
     uint64_t epoch =
-        isolation_epoch(&asker->secret, asker->fields, &flow, now / MICROSECONDS, asker->config.isolation_lifetime);
-    isolation_credential(&asker->secret, asker->fields, &flow, epoch, &credential);
+        isolation_epoch(&asker->secret, fields, &flow, now / MICROSECONDS, asker->config.isolation_lifetime);
+    isolation_credential(&asker->secret, fields, &flow, epoch, &credential);
 
     struct socks_request request = {.username = ISOLATION_USERNAME, .password = credential.password};
     switch (ask->kind) {

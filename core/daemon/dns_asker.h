@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the DNS answerer wants to know from Tor, asked by SOCKS: each workstation's lookups with credentials of its own,
- * and by default each name's.
+ * and by default each name's. The policy of a question is a set of enum isolation_field, of isolation_rules_lookup_fields().
  */
 #ifndef CLOISTER_DAEMON_DNS_ASKER_H
 #define CLOISTER_DAEMON_DNS_ASKER_H
@@ -20,7 +20,6 @@ struct dns_asker_config {
     const struct socks_tors *others;        /* as in struct socks_resolver_config */
     uint32_t handles;                       /* the highest that the answerer uses */
     uint32_t calls;                         /* at once */
-    unsigned isolation;                     /* set of enum isolation_field, of the flows */
     uint32_t isolation_lifetime;            /* s after which an identity is a new one, 0: never */
     uint8_t secret[16];                     /* random, for the credentials */
     struct ipaddr upstreams[DNS_UPSTREAMS]; /* resolvers for other types */

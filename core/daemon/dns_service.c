@@ -19,6 +19,7 @@
 struct service_stream {
     uint32_t station;
     uint64_t identity;
+    uint8_t policy;
     bool stalled; /* a write was not taken whole: tell when there is room */
     bool closed;  /* the client has closed: no more queries come */
     bool ended;   /* we have closed: reads find the end */
@@ -172,6 +173,11 @@ static uint64_t nym_of(const struct dns_service *service, uint32_t station)
     return service->config.nym != NULL ? service->config.nym(service->config.ctx, station) : 0;
 }
 
+static uint8_t policy_of(const struct dns_service *service, const struct ipaddr *src)
+{
+    return service->config.policy != NULL ? service->config.policy(service->config.ctx, src) : 0;
+}
+
 void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp, uint64_t now)
 {
     uint8_t answer[DNS_UDP_MAX];
@@ -182,6 +188,7 @@ void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp
         .identity = workstation->serial,
         .nym = nym_of(service, udp->station),
         .host = udp->station,
+        .policy = policy_of(service, &udp->src),
         .transport = DNS_UDP,
         .addr = udp->src,
         .asked = udp->dst,
@@ -224,14 +231,15 @@ static void end_if_done(struct dns_service *service, uint32_t stream)
         end_stream(service, stream);
 }
 
-int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t station, uint64_t identity,
+int dns_service_open(struct dns_service *service, struct tcp_flow_id id, const struct local_client *client,
                      uint64_t now, uint32_t *stream)
 {
-    *stream = dns_stream_open(service->streams, station, now);
+    *stream = dns_stream_open(service->streams, client->station, now);
     if (*stream == 0)
         return -ECONNREFUSED;
     struct service_stream *s = &service->table[*stream];
-    *s = (struct service_stream){.station = station, .identity = identity};
+    *s = (struct service_stream){
+        .station = client->station, .identity = client->identity, .policy = policy_of(service, &client->tuple.src)};
     local_events_begin(&service->events, *stream, id);
     local_events_note(&service->events, *stream, LOCAL_CONNECTED);
     return 0;
@@ -246,6 +254,7 @@ static void take_message(struct dns_service *service, uint32_t stream, struct by
         .identity = s->identity,
         .nym = nym_of(service, s->station),
         .host = s->station,
+        .policy = s->policy,
         .transport = DNS_TCP,
         .number = stream,
         .generation = local_events_id(&service->events, stream).generation,
@@ -309,7 +318,7 @@ void dns_service_release(struct dns_service *service, uint32_t stream)
 static int local_open(void *service, struct tcp_flow_id id, const struct local_client *client, uint64_t now,
                       uint32_t *stream)
 {
-    return dns_service_open(service, id, client->station, client->identity, now, stream);
+    return dns_service_open(service, id, client, now, stream);
 }
 
 static ssize_t local_write(void *service, uint32_t stream, const struct iovec *iov, int count, size_t *room,

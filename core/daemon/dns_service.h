@@ -31,6 +31,8 @@ struct dns_service_config {
     struct dns_asker_config asker; /* how to ask Tor */
     /* How often a workstation got a new identity, that with it all lookups begin anew. NULL: never. */
     uint64_t (*nym)(void *ctx, uint32_t station);
+    /* What lookups of the workstation at `src` are kept apart by, as dns_asker.h has it. NULL: by workstation alone. */
+    uint8_t (*policy)(void *ctx, const struct ipaddr *src);
     void *ctx;
 };
 
@@ -54,10 +56,9 @@ int dns_service_hear(struct dns_service *service, uint64_t now);
 /* A datagram of a workstation to port 53, checked. What gets no answer is counted in dns_drops(). */
 void dns_service_datagram(struct dns_service *service, const struct tun_udp *udp, uint64_t now);
 
-/* As in struct tcp_ops, but that the workstation is known by the number of its station (tun/hosts.h), and by a number that
- * never names two. open() returns 0 and the stream's number, never 0, in *stream; or -ECONNREFUSED if there are too many.
- * release() lets go of that number. */
-int dns_service_open(struct dns_service *service, struct tcp_flow_id id, uint32_t station, uint64_t identity,
+/* As in struct local_ops: open() returns 0 and the stream's number, never 0, in *stream; or -ECONNREFUSED if there are too
+ * many. release() lets go of that number. */
+int dns_service_open(struct dns_service *service, struct tcp_flow_id id, const struct local_client *client,
                      uint64_t now, uint32_t *stream);
 ssize_t dns_service_write(struct dns_service *service, uint32_t stream, const struct iovec *iov, int count,
                           size_t *room, uint64_t now);

@@ -147,10 +147,10 @@ static int init_dns_service(struct gateway *g)
                   .others = &g->others,
                   .handles = DNS_LOOKUPS,
                   .calls = GATEWAY_DNS_CALLS,
-                  .isolation = c->isolation,
                   .isolation_lifetime = c->isolation_lifetime,
                   .budget = socks_upstream_budget(g->upstream)},
         .nym = gateway_nym,
+        .policy = gateway_lookup_policy,
         .ctx = g,
     };
     _Static_assert(sizeof(config.asker.upstreams) == sizeof(c->resolvers.addr), "as many resolvers");

@@ -52,6 +52,12 @@ uint64_t gateway_nym(void *ctx, uint32_t station)
     return (uint64_t)g->nym + g->station_nyms[station];
 }
 
+uint8_t gateway_lookup_policy(void *ctx, const struct ipaddr *src)
+{
+    const struct gateway *g = ctx;
+    return (uint8_t)isolation_rules_lookup_fields(&g->config->isolation_rules, src, g->config->isolation);
+}
+
 /* May the workstation with this address go to any other as if there were no Tor? */
 static bool is_transparent(const struct gateway *g, const struct ipaddr *src)
 {

@@ -22,6 +22,9 @@ bool gateway_pace(struct gateway *g, uint32_t station);
 /* How often a workstation got new identities; lookups and flows get them together. `ctx` is the gateway, here and below. */
 uint64_t gateway_nym(void *ctx, uint32_t station);
 
+/* What lookups of the workstation at `src` are kept apart by. */
+uint8_t gateway_lookup_policy(void *ctx, const struct ipaddr *src);
+
 /* As struct socks_upstream_config has them. */
 int gateway_choose_target(void *ctx, struct tcp_flow_id id, const struct tcp_tuple *tuple, uint32_t host,
                           struct socks_target *target);

@@ -176,7 +176,9 @@ static int engine_open(void *ctx, struct tcp_flow_id id, const struct tcp_tuple 
     if (tuple->dst_port != DNS_PORT)
         return -ECONNREFUSED;
     const struct host *h = hosts_at(&world->tun.hosts, host);
-    return dns_service_open(world->service, id, h->station, h->serial, world->now, &world->streams[id.index]);
+    const struct local_client client = {
+        .tuple = *tuple, .host = host, .station = h->station, .identity = h->serial};
+    return dns_service_open(world->service, id, &client, world->now, &world->streams[id.index]);
 }
 
 static ssize_t engine_write(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count, size_t *room)
@@ -436,7 +438,7 @@ static void set_up(struct world *world, unsigned flags, void **engine, void **dn
     struct dns_service_config config = {
         .streams = 8,
         .max_hosts = tun_config.max_hosts,
-        .asker = {.path = address.sun_path, .handles = 64, .calls = 8, .isolation = 1},
+        .asker = {.path = address.sun_path, .handles = 64, .calls = 8},
     };
     *engine = zeroed(tcp_engine_size(&tcp_config));
     *dns = zeroed(dns_size(&dns_config));

@@ -110,6 +110,9 @@ static void every_part_of_a_key_tells_lookups_apart(void **state)
     other.nym++;
     assert_int_equal(dns_lookup_find(lookups, &other, now), 0);
     other = key;
+    other.policy++;
+    assert_int_equal(dns_lookup_find(lookups, &other, now), 0);
+    other = key;
     other.host = 1;
     assert_int_equal(dns_lookup_find(lookups, &other, now), 0);
     other = key;

@@ -213,6 +213,18 @@ static void a_new_identity_shares_nothing_with_the_old_one(void **state)
     assert_int_equal(said[1].seen.id, 2);
 }
 
+static void a_policy_goes_with_the_question(void **state)
+{
+    (void)state;
+    struct dns_client apart = one;
+    apart.policy = 17;
+    assert_true(waits(&one, 1, "www.example.org", 1));
+    assert_true(waits(&apart, 2, "www.example.org", 1));
+    assert_int_equal(asked_count, 2);
+    assert_int_equal(asked[0].ask.policy, 0);
+    assert_int_equal(asked[1].ask.policy, 17);
+}
+
 static void an_address_that_is_refused_is_not_told(void **state)
 {
     (void)state;
@@ -513,6 +525,7 @@ int main(void)
         TEST(a_name_is_looked_up_and_its_address_told_and_remembered),
         TEST(queries_of_one_identity_share_a_lookup_and_others_do_not),
         TEST(a_new_identity_shares_nothing_with_the_old_one),
+        TEST(a_policy_goes_with_the_question),
         TEST(an_address_that_is_refused_is_not_told),
         TEST(a_virtual_address_is_not_told_though_nothing_else_is_refused),
         TEST(nothing_found_is_nxdomain_for_a_short_time_and_failure_servfail),

@@ -64,7 +64,8 @@ static void what_is_to_be_told_is_to_be_told_at_once(void **state)
     uint64_t at = UINT64_MAX;
     uint32_t stream;
     struct tcp_flow_id id = {.index = 1, .generation = 1};
-    assert_int_equal(dns_service_open(scene->service, id, 0, 1, NOW, &stream), 0);
+    struct local_client client = {.identity = 1};
+    assert_int_equal(dns_service_open(scene->service, id, &client, NOW, &stream), 0);
     assert_true(dns_service_next(scene->service, &at));
     assert_true(at <= NOW);
 }

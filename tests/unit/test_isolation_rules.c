@@ -112,6 +112,55 @@ static void the_first_rule_that_fits_decides(void **state)
     assert_int_equal(fields("10.152.152.12", "203.0.113.5", 22), ISOLATION_WORKSTATION | ISOLATION_SOURCE_ADDRESS);
 }
 
+static unsigned lookup_fields(const char *src, const char *otherwise)
+{
+    struct ipaddr s = addr(src);
+    return isolation_rules_lookup_fields(&rules, &s, (unsigned)isolation_parse(otherwise, NULL, NULL));
+}
+
+#define AS_ONE ISOLATION_WORKSTATION
+#define BY_NAME (ISOLATION_WORKSTATION | ISOLATION_DESTINATION_NAME)
+
+static void lookups_are_by_name_unless_flows_are_by_workstation_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(lookup_fields("10.152.152.11", "workstation"), AS_ONE);
+    assert_int_equal(lookup_fields("10.152.152.11", "source-address"), AS_ONE);
+    assert_int_equal(lookup_fields("10.152.152.11", "source-port"), BY_NAME);
+    assert_int_equal(lookup_fields("10.152.152.11", "destination-port"), BY_NAME);
+}
+
+static void a_rule_for_a_workstation_is_one_for_its_lookups(void **state)
+{
+    (void)state;
+    add("workstation 10.152.152.12: workstation");
+    add("workstation 10.152.152.0/24: source-port");
+    add("workstation 10.152.152.13: workstation");
+    assert_int_equal(lookup_fields("10.152.152.12", "source-port"), AS_ONE);
+    assert_int_equal(lookup_fields("10.152.152.13", "workstation"), BY_NAME); /* the first that fits */
+    assert_int_equal(lookup_fields("10.152.153.13", "workstation"), AS_ONE);
+    assert_int_equal(lookup_fields("fd19::1", "source-port"), BY_NAME);
+}
+
+static void a_rule_for_port_53_is_one_for_lookups(void **state)
+{
+    (void)state;
+    add("port 22: workstation");
+    add("workstation 10.152.152.12 port 53: workstation");
+    assert_int_equal(lookup_fields("10.152.152.11", "source-port"), BY_NAME);
+    assert_int_equal(lookup_fields("10.152.152.12", "source-port"), AS_ONE);
+    add("port 1-1023: workstation");
+    assert_int_equal(lookup_fields("10.152.152.11", "source-port"), AS_ONE);
+}
+
+static void a_rule_for_a_network_is_none_for_lookups(void **state)
+{
+    (void)state;
+    add("network 0.0.0.0/0: workstation");
+    add("workstation 10.152.152.11 network ::/1: workstation");
+    assert_int_equal(lookup_fields("10.152.152.11", "source-port"), BY_NAME);
+}
+
 static void a_rule_that_makes_no_sense_says_why_and_changes_nothing(void **state)
 {
     static const char *const bad[] = {
@@ -161,6 +210,10 @@ int main(void)
         TEST(a_workstation_decides),
         TEST(all_conditions_of_a_rule_must_hold),
         TEST(the_first_rule_that_fits_decides),
+        TEST(lookups_are_by_name_unless_flows_are_by_workstation_alone),
+        TEST(a_rule_for_a_workstation_is_one_for_its_lookups),
+        TEST(a_rule_for_port_53_is_one_for_lookups),
+        TEST(a_rule_for_a_network_is_none_for_lookups),
         TEST(a_rule_that_makes_no_sense_says_why_and_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
