@@ -202,17 +202,19 @@ static void answer_newnym(struct console_client *c, uint32_t done)
 static void answer_list(struct console_client *c, const struct console_facts *facts, const struct view *view)
 {
     struct json json = client_json(c);
-    for (uint32_t i = 0; i < view->count; i++) {
+    const uint32_t left = c->request.limit != 0 ? c->request.limit - c->count : view->count;
+    const uint32_t count = view->count < left ? view->count : left;
+    for (uint32_t i = 0; i < count; i++) {
         if (view->kind == VIEW_WORKSTATIONS) {
             console_answer_workstation(&json, &view->workstations[i]);
             continue;
         }
         console_answer_flow(&json, facts, &view->flows[i]);
     }
-    c->count += view->count;
+    c->count += count;
     c->cursor = view->next;
     c->state = CONSOLE_WANTING;
-    if (view->next == 0)
+    if (view->next == 0 || (c->request.limit != 0 && c->count == c->request.limit))
         client_finish(c, &json);
     else
         client_say(c, &json);

@@ -18,6 +18,22 @@ static const struct {
 };
 
 static const char newnym[] = "newnym ";
+static const char some_flows[] = "show flows ";
+
+/* How many flows: who has a small screen has no use for fifty thousand. */
+static const char *parse_limit(const char *text, size_t n, struct console_request *out)
+{
+    uint32_t limit = 0;
+    bool number = n >= 1 && n <= 6;
+    for (size_t i = 0; number && i < n; i++) {
+        number = text[i] >= '0' && text[i] <= '9';
+        limit = limit * 10 + (uint32_t)(text[i] - '0');
+    }
+    if (!number || limit == 0)
+        return "after show flows stands how many at most, or nothing";
+    *out = (struct console_request){.verb = CONSOLE_SHOW_FLOWS, .limit = limit};
+    return NULL;
+}
 
 static const char *parse_newnym(const char *text, size_t n, struct console_request *out)
 {
@@ -55,6 +71,8 @@ const char *console_request_parse(const char *line, size_t n, struct console_req
     }
     if (n > sizeof(newnym) - 1 && memcmp(line, newnym, sizeof(newnym) - 1) == 0)
         return parse_newnym(line + sizeof(newnym) - 1, n - (sizeof(newnym) - 1), out);
+    if (n >= sizeof(some_flows) - 1 && memcmp(line, some_flows, sizeof(some_flows) - 1) == 0)
+        return parse_limit(line + sizeof(some_flows) - 1, n - (sizeof(some_flows) - 1), out);
     return "no such request; there are show status, show flows, show circuits, show workstations, show drops, "
            "metrics and newnym";
 }

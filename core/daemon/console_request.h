@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/ipaddr.h"
 
@@ -27,6 +28,7 @@ enum console_verb {
 struct console_request {
     enum console_verb verb;
     struct ipaddr workstation; /* CONSOLE_NEWNYM: whose; zeros: everybody's */
+    uint32_t limit;            /* CONSOLE_SHOW_FLOWS: so many at most; 0: all */
 };
 
 /* Parse `n` bytes without their newline. NULL and *out, or what is wrong with them, a sentence. */

@@ -129,6 +129,15 @@ static void flow_row(const struct json_value *line, const struct show_widths *wi
              text(line, "state", state, sizeof(state)), relays);
 }
 
+void show_narrow_flow(const struct json_value *line, char out[SHOW_LINE_MAX])
+{
+    char from[64], to[280], up[16], down[16];
+    text(line, "destination", to, sizeof(to));
+    snprintf(out, SHOW_LINE_MAX, "%-8s %-8s %s%s", show_bytes(number(line, "up"), up),
+             show_bytes(number(line, "down"), down), strcmp(to, "-") == 0 ? "from " : "",
+             strcmp(to, "-") == 0 ? flow_from(line, from) : to);
+}
+
 static void circuit_row(const struct json_value *line, const struct show_widths *widths, char out[SHOW_LINE_MAX])
 {
     char tor[16], status[16], purpose[28], identity[12], conflux[12], age[16], relays[280];
@@ -239,6 +248,8 @@ void show_row(const char *kind, const struct json_value *line, const struct show
     out[0] = '\0';
     if (table != NULL)
         table->row(line, widths, out);
+    for (size_t n = strlen(out); n > 0 && out[n - 1] == ' '; n--)
+        out[n - 1] = '\0';
 }
 
 /* --- the status --- */

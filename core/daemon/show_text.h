@@ -42,6 +42,10 @@ void show_head(const char *kind, const struct show_widths *widths, char out[SHOW
 void show_row(const char *kind, const struct json_value *line, const struct show_widths *widths,
               char out[SHOW_LINE_MAX]);
 
+/* A flow where there is little room: what was moved, and where it goes; or without that, whose it is. */
+#define SHOW_NARROW_HEAD "UP       DOWN     DESTINATION"
+void show_narrow_flow(const struct json_value *line, char out[SHOW_LINE_MAX]);
+
 /* The status, in ten lines or so. */
 void show_status(FILE *to, const struct json_value *status);
 

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import select
+import signal
 import socket
 import struct
 import sys
@@ -79,12 +80,69 @@ def check_port(run):
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def start_watch(run, lines, columns, term="xterm"):
+    """`watch` in a terminal: the process, and both ends of the latter."""
+    leader, follower = os.openpty()
+    resize(follower, lines, columns)
+    process = run.lab.start("host", [run.binary, "watch", "--control", CONTROL], stdin=follower, stdout=follower,
+                            stderr=follower, env=os.environ | {"TERM": term})
+    return process, leader, follower
+
+
+def resize(terminal, lines, columns):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+
+def read_until(leader, pattern, seconds=5):
+    """What the terminal is told until that is there."""
+    deadline, text = time.monotonic() + seconds, ""
+    while not re.search(pattern, text) and time.monotonic() < deadline:
+        if select.select([leader], [], [], 0.1)[0]:
+            text += os.read(leader, 65536).decode("ascii")
+    check(re.search(pattern, text), f"no {pattern!r} in {text!r}")
+    return text
+
+
+def screen_of(text):
+    """The lines of the last screen in it."""
+    return re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", text.split("\x1b[H")[-1]).replace("\r", "").split("\n")
+
+
+def watch_behaves(run):
+    """`watch` takes the size that the terminal has, and gives it back as it was."""
+    process, leader, follower = start_watch(run, 30, 130)
+    try:
+        before = termios.tcgetattr(follower)
+        wide = screen_of(read_until(leader, r"(?s)(ESTABLISHED.*?\n.*?){4}"))
+        check(max(map(len, wide)) <= 130 and len(wide) <= 30, f"{wide}")
+        resize(follower, 17, 40)
+        process.send_signal(signal.SIGWINCH)
+        narrow = screen_of(read_until(leader, rf"(?s)DOWN     DESTINATION.*?({plan.WEB}:{plan.ECHO}.*?){{4}}"))
+        check(max(map(len, narrow)) == 40 and len(narrow) <= 17, f"{narrow}")
+        check(any(f"{plan.WEB}:{plan.ECHO}" in line for line in narrow), f"{narrow}")
+        print("\n".join(narrow))
+        os.write(leader, b"xyz")  # no keys of ours
+        process.send_signal(signal.SIGINT)
+        read_until(leader, r"\x1b\[\?25h\x1b\[\?1049l$")
+        check(process.wait(5) == 0, f"status {process.returncode}")
+        after = termios.tcgetattr(follower)
+        check(after == before or after[3] & (termios.ECHO | termios.ICANON) == termios.ECHO | termios.ICANON,
+              "the terminal does not echo")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
+        os.close(follower)
+    process, leader, follower = start_watch(run, 30, 130, "dumb")
+    text = read_until(leader, r"(?s)(ESTABLISHED.*?\n.*?){4}")
+    check("\x1b" not in text and process.wait(5) == 0, f"a terminal that is dumb was told {text!r}")
+    os.close(leader)
+    os.close(follower)
+
+
 def watch_moves(run):
     """What `watch` says of a workstation that downloads, from the second look on."""
-    leader, follower = os.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 130, 0, 0))
-    process = run.lab.start("host", [run.binary, "watch", "--control", CONTROL], stdin=follower, stdout=follower,
-                            stderr=follower)
+    process, leader, follower = start_watch(run, 40, 130)
     os.close(follower)
     peer = run.connect(plan.WEB, plan.CHARGEN)
     deadline, text = time.monotonic() + 6, ""
@@ -101,7 +159,7 @@ def watch_moves(run):
         process.wait()
         os.close(leader)
     check(re.search(r"[1-9][0-9.]* MB/s", text), f"no throughput is shown:\n{text}")
-    print(re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", text.split("\x1b[H")[-1]).replace("\r", ""))
+    print("\n".join(screen_of(text)))
 
 
 @scenario(settings={"log": {"level": "info", "identities": "yes"}, "process": {"control": CONTROL}},
@@ -162,6 +220,7 @@ def the_views_say_what_tor_says(run):
     for words in (("show",), ("show", "flows"), ("show", "circuits"), ("watch",)):
         print(f"# cloister {' '.join(words)}\n{ask(run, *words)}")
     check_port(run)
+    watch_behaves(run)
     watch_moves(run)
     for peer in peers:  # a close would leave it waiting for what the server still has to say
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

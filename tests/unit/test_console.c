@@ -160,6 +160,45 @@ static void a_list_comes_in_pieces_and_each_is_asked_for_when_the_last_was_read(
     close(fd);
 }
 
+static void who_asks_for_some_flows_gets_no_more_and_the_gateway_is_not_asked_on(void **state)
+{
+    (void)state;
+    int fd = client("show flows 14\n");
+    prepare(VIEW_FLOWS, VIEW_FLOWS_MAX, 40);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(asks, 2);
+    prepare(VIEW_FLOWS, VIEW_FLOWS_MAX, 80);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(asks, 2);
+    assert_int_equal(lines_of(fd), 14 + 1);
+    assert_non_null(strstr(answer, "\"kind\":\"end\",\"count\":14}"));
+    /* The next request of this client is not bounded by the last. */
+    assert_int_equal(send(fd, "show flows\n", 11, 0), 11);
+    turn();
+    prepare(VIEW_FLOWS, VIEW_FLOWS_MAX, 0);
+    assert_int_equal(console_take_view(&console, &view), 0);
+    turn();
+    assert_int_equal(lines_of(fd), VIEW_FLOWS_MAX + 1);
+    close(fd);
+}
+
+static void a_limit_is_a_number(void **state)
+{
+    static const char *const bad[] = {"show flows ",        "show flows 0",  "show flows -1",
+                                      "show flows 1000000", "show flows 1x", "show flows  1"};
+    struct console_request request;
+    (void)state;
+    assert_null(console_request_parse("show flows 999999", 17, &request));
+    assert_int_equal(request.verb, CONSOLE_SHOW_FLOWS);
+    assert_int_equal(request.limit, 999999);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_non_null(console_request_parse(bad[i], strlen(bad[i]), &request));
+        assert_int_equal(request.verb, CONSOLE_NOTHING);
+    }
+}
+
 static void an_answer_that_nobody_asked_for_is_refused(void **state)
 {
     (void)state;
@@ -532,6 +571,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_list_comes_in_pieces_and_each_is_asked_for_when_the_last_was_read),
+        TEST(who_asks_for_some_flows_gets_no_more_and_the_gateway_is_not_asked_on),
+        cmocka_unit_test(a_limit_is_a_number),
         TEST(an_answer_that_nobody_asked_for_is_refused),
         TEST(an_answer_to_somebody_who_left_is_dropped_and_the_next_one_asks),
         TEST(an_answer_that_comes_too_late_is_dropped_once),
