@@ -7,7 +7,8 @@
  *
  * --direct listens on the far ports themselves, for gateways that know no SOCKS; what is accepted there is spliced to
  * the same server. Both processes cost as little as the kernel allows: bytes are spliced, sent from a file and thrown
- * away unread, so that what is measured is the gateway.
+ * away unread, so that what is measured is the gateway. A pipe to splice through costs more than it saves until some
+ * bytes were moved: the first are read and sent.
  *
  * Edge-triggered epoll. A stream that used up its budget is put on a list and goes on after the others. Listeners and
  * handshakes have an epoll of their own, which is looked at between any few streams, so that however many are busy a
@@ -35,6 +36,7 @@
 #define BLOCK (1u << 20)       /* bytes that are moved by one call at most */
 #define ROUNDS 2               /* calls in a row for one stream */
 #define PIPE_BYTES (256 << 10) /* of a relay, each way */
+#define SMALL (16u << 10)      /* bytes of a relay, each way, that are not spliced; a new pipe takes as many */
 #define BACKLOG 8192
 #define STREAMS_PER_LOOK 8
 
@@ -52,13 +54,14 @@ enum kind {
 struct stream {
     enum kind kind;
     int fd;
-    uint16_t port;        /* listeners: the far port they stand for */
+    uint16_t port;        /* listeners, KIND_RELAY: the far port they stand for */
     enum service service; /* KIND_SERVED */
     bool queued;          /* on the list of those that go on later */
     bool dead;            /* to be freed when the events at hand were looked at */
     struct stream *next;  /* of that list, or of the dead */
     struct stream *peer;  /* KIND_RELAY: the other half; bytes of `fd` go there */
-    int pipe[2];          /* KIND_RELAY: from `fd` to the peer */
+    int pipe[2];          /* KIND_RELAY: from `fd` to the peer, once more than a few bytes came; or -1 */
+    size_t moved;         /* KIND_RELAY: bytes that went without it */
     size_t piped;         /* bytes in it */
     bool ended;           /* KIND_RELAY: no more comes from `fd` */
     bool passed_on;       /* and the peer was told */
@@ -196,10 +199,52 @@ static void start_service(int fd, uint16_t port)
 
 /* Relays */
 
+static void relay_end(struct stream *s)
+{
+    stream_end(s->peer);
+    stream_end(s);
+}
+
+static void relay_make_pipe(struct stream *s)
+{
+    check(pipe2(s->pipe, O_NONBLOCK | O_CLOEXEC), "pipe2");
+    if (s->port % 100 == SERVICE_SINK || s->port % 100 == SERVICE_SOURCE)
+        fcntl(s->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
+}
+
+/* A few bytes, without a pipe; what the peer does not take is put into one. Returns false when there is no more for now. */
+static bool relay_move_small(struct stream *s)
+{
+    ssize_t n = recv(s->fd, scratch, SMALL - s->moved, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return false;
+    ssize_t sent = n > 0 ? send(s->peer->fd, scratch, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+    if (n < 0 || (sent < 0 && errno != EAGAIN)) {
+        relay_end(s);
+        return false;
+    }
+    s->ended = n == 0;
+    sent = sent < 0 ? 0 : sent;
+    s->moved += (size_t)n;
+    if (sent < n || s->moved == SMALL)
+        relay_make_pipe(s);
+    if (sent < n && write(s->pipe[1], scratch + sent, (size_t)(n - sent)) != n - sent)
+        die("a new pipe takes no %zu bytes", (size_t)(n - sent));
+    s->piped = (size_t)(n - sent);
+    return s->piped == 0 && !s->ended; /* else the peer's event brings us back */
+}
+
 /* Move what can be moved from `s` to its peer. */
 static void relay_move(struct stream *s)
 {
     for (int i = 0; i < ROUNDS; i++) {
+        if (s->pipe[0] < 0) {
+            if (s->ended || !relay_move_small(s))
+                break;
+            if (i == ROUNDS - 1)
+                stream_go_on_later(s);
+            continue;
+        }
         if (!s->ended) {
             ssize_t n = splice(s->fd, NULL, s->pipe[1], NULL, BLOCK, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
             if (n > 0)
@@ -207,8 +252,7 @@ static void relay_move(struct stream *s)
             else if (n == 0)
                 s->ended = true;
             else if (errno != EAGAIN) {
-                stream_end(s->peer);
-                stream_end(s);
+                relay_end(s);
                 return;
             }
         }
@@ -218,21 +262,18 @@ static void relay_move(struct stream *s)
         if (n < 0 && errno == EAGAIN)
             return; /* the peer's event brings us back */
         if (n <= 0) {
-            stream_end(s->peer);
-            stream_end(s);
+            relay_end(s);
             return;
         }
         s->piped -= (size_t)n;
         if (i == ROUNDS - 1)
             stream_go_on_later(s);
     }
-    if (s->ended && s->piped == 0 && !s->passed_on) {
+    if (!s->dead && s->ended && s->piped == 0 && !s->passed_on) {
         s->passed_on = true;
         shutdown(s->peer->fd, SHUT_WR);
-        if (s->peer->passed_on) {
-            stream_end(s->peer);
-            stream_end(s);
-        }
+        if (s->peer->passed_on)
+            relay_end(s);
     }
 }
 
@@ -255,9 +296,7 @@ static void start_relay(int fd, uint16_t port)
     const int fds[2] = {fd, far};
     for (int i = 0; i < 2; i++) {
         s[i] = stream_new(KIND_RELAY, fds[i], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
-        check(pipe2(s[i]->pipe, O_NONBLOCK | O_CLOEXEC), "pipe2");
-        if (port % 100 == SERVICE_SINK || port % 100 == SERVICE_SOURCE)
-            fcntl(s[i]->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
+        s[i]->port = port;
     }
     s[0]->peer = s[1];
     s[1]->peer = s[0];
