@@ -88,6 +88,19 @@ class Spoken(Scene):
         self.assertEqual(self.call("ask5", 9050, FAR, 113), [4, "0.0.0.0", ""])
         self.assertEqual(self.call("connect", 9190, f"CONNECT {FAR}:81 HTTP/1.1")[0], "HTTP/1.0 502 Bad Gateway")
 
+    def test_a_server_that_ends_or_talks_nonsense_is_a_failure(self):
+        for port in (114, 115, 116, 117):
+            text = b"\x05\x01\x00" + socks_client.request5(FAR, port) + b"early"
+            self.assertEqual(self.call("say", 9050, text.hex()), "0500" + "05010001000000000000", port)
+            self.assertEqual(self.call("connect", 9190, f"CONNECT {FAR}:{port} HTTP/1.1")[0],
+                             "HTTP/1.0 500 Internal Server Error", port)
+
+    def test_what_comes_right_behind_an_answer_is_the_clients(self):
+        for port, text in ((118, b""), (119, b"bye"), (120, b"long goodbye")):
+            for _ in range(5):
+                request = b"\x05\x01\x00" + socks_client.request5(FAR, port)
+                self.assertEqual(self.call("say", 9050, request.hex()), "0500" + "05000001000000000000" + text.hex(), port)
+
     def test_resolve_and_its_reverse(self):
         self.gateway.server.names.update({"www.example.com": "192.0.2.9", "six.example.com": "2001:db8::9",
                                           "192.0.2.9": "back.example.com"})

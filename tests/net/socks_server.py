@@ -91,6 +91,11 @@ def serve_close(stream):
 
 SERVICES = {80: serve_http, 7: serve_echo, 1000: serve_slow, 1001: serve_close, 1002: serve_after_end}
 
+# Ports at which the server itself is at fault, or quick: all that it says to a request, in one piece, before it ends.
+GRANTED = struct.pack("!BBBB4sH", 5, 0, 0, 1, b"\0\0\0\0", 0)
+ODD = {114: b"", 115: b"\x05\x00\x00\x07", 116: GRANTED[:9], 117: b"HTTP/1.0 400\r\n\r\n", 118: GRANTED,
+       119: GRANTED + b"bye", 120: GRANTED + b"long goodbye"}
+
 
 class Server:
     """Runs in threads of this process from its making on. `requests` holds (username, password, target, port)."""
@@ -173,6 +178,9 @@ class Server:
         self.requests.append((username, password, target, port))
         if command in (0xF0, 0xF1):
             self._resolve(stream, command, target)
+            return
+        if port in ODD:
+            stream.sendall(ODD[port])
             return
         if port == 53:
             self._serve_dns(stream, target)
