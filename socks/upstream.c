@@ -185,6 +185,12 @@ void socks_upstream_free(struct socks_upstream *up)
     free(up);
 }
 
+size_t socks_upstream_settle(const struct socks_upstream *up, uint32_t highest, void **start)
+{
+    *start = &up->streams[highest + 1];
+    return (size_t)(up->config.max_flows - highest) * sizeof(*up->streams);
+}
+
 struct socks_budget *socks_upstream_budget(const struct socks_upstream *up)
 {
     return up->budget;

@@ -163,6 +163,10 @@ int socks_upstream_adopt(struct socks_upstream *up, struct tcp_flow_id id, int f
 /* Bytes that such a stream can take at first. */
 size_t socks_upstream_room(const struct socks_upstream *up);
 
+/* Give memory back: what was kept for flows with an index above `highest`, which are gone. Returns the length of the run of
+ * bytes, with its start in *start. The caller returns the whole pages inside to the system; they read as zeros later. */
+size_t socks_upstream_settle(const struct socks_upstream *up, uint32_t highest, void **start);
+
 /* The budget of new identities, the upstream's own: for what else asks Tor for circuits, and for looking at. */
 struct socks_budget *socks_upstream_budget(const struct socks_upstream *up);
 

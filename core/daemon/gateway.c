@@ -125,17 +125,29 @@ void gateway_stop(struct gateway *g, uint64_t now)
         ;
 }
 
-void gateway_settle(struct gateway *g)
+/* The whole pages of a run of bytes, to the system. They read as zeros from now on. */
+static void give_back(void *start, size_t n)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)start + page - 1) & ~(page - 1);
+    uintptr_t to = ((uintptr_t)start + n) & ~(page - 1);
+    if (from < to)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+void gateway_settle(struct gateway *g)
+{
     void *start;
     size_t n;
-    while ((n = tcp_engine_settle(g->engine, &start)) > 0) {
-        uintptr_t from = ((uintptr_t)start + page - 1) & ~(page - 1);
-        uintptr_t to = ((uintptr_t)start + n) & ~(page - 1);
-        if (from < to)
-            madvise((void *)from, to - from, MADV_DONTNEED);
-    }
+    while ((n = tcp_engine_settle(g->engine, &start)) > 0)
+        give_back(start, n);
+    /* What is kept beside each flow. Zeros are what is free, in all of these. */
+    const uint32_t highest = tcp_engine_highest(g->engine);
+    n = socks_upstream_settle(g->upstream, highest, &start);
+    give_back(start, n);
+    give_back(&g->flows[highest + 1], (size_t)(g->config->flows - highest) * sizeof(*g->flows));
+    if (g->active == 0)
+        give_back(g->port_memory.at, g->port_memory.size);
     receive_settle(&g->receive);
 }
 

@@ -312,7 +312,18 @@ size_t tcp_engine_settle(struct tcp_engine *e, void **start)
         n = pool_settle(&e->boards, start);
     if (n == 0)
         n = pool_settle(&e->flows, start);
+    /* An empty hash table is zeros. */
+    if (n == 0 && e->hashed && e->counters.flows == 0) {
+        e->hashed = false;
+        *start = e->buckets;
+        n = page_up(((size_t)e->bucket_mask + 1) * sizeof(*e->buckets)); /* as it was placed */
+    }
     return n;
+}
+
+uint32_t tcp_engine_highest(const struct tcp_engine *e)
+{
+    return pool_highest(&e->flows);
 }
 
 const struct tcp_counters *tcp_engine_counters(const struct tcp_engine *e)

@@ -252,6 +252,9 @@ void tcp_engine_reset_host(struct tcp_engine *engine, uint32_t host, uint64_t no
  * 0. The caller returns the whole pages inside to the system (they must read as zeros later) and calls again. */
 size_t tcp_engine_settle(struct tcp_engine *engine, void **start);
 
+/* The highest index of a flow that is there, 0 if none is: of what the caller keeps by index, all above is free, too. */
+uint32_t tcp_engine_highest(const struct tcp_engine *engine);
+
 const struct tcp_counters *tcp_engine_counters(const struct tcp_engine *engine);
 const struct drops *tcp_engine_drops(const struct tcp_engine *engine);
 

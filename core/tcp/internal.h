@@ -133,6 +133,7 @@ struct tcp_engine {
     uint32_t *generation; /* of slot i at [i - 1]; outlives the slot's page */
     uint32_t *buckets;    /* hash table: first flow of each bucket */
     uint32_t bucket_mask;
+    bool hashed; /* a flow was put into it since tcp_engine_settle() found it empty */
     struct recent recent[RECENT];
     struct chunks chunks;
     struct pool boards;

@@ -90,6 +90,7 @@ struct flow *flow_create(struct tcp_engine *e, const struct tcp_tuple *tuple, ui
     uint32_t *bucket = bucket_of(e, tuple);
     f->hash_next = *bucket;
     *bucket = i;
+    e->hashed = true;
 
     f->flags = FLOW_PENDING;
     engine_host(e, host)->flows++;

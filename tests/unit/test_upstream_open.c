@@ -197,6 +197,25 @@ static void running_out_of_descriptors_is_no_room(void **state)
     assert_int_equal(open_flow(1), 0);
 }
 
+static void what_was_kept_for_flows_that_are_gone_is_given_back(void **state)
+{
+    void *first, *second;
+    (void)state;
+    rig_start();
+    assert_int_equal(open_flow(1), 0);
+    assert_int_equal(open_flow(2), 0);
+    const size_t after_one = socks_upstream_settle(up, 1, &first);
+    const size_t after_two = socks_upstream_settle(up, 2, &second);
+    const size_t stride = after_one - after_two;
+    assert_int_equal((uintptr_t)second - (uintptr_t)first, stride);
+    assert_int_equal(after_one % stride, 0);
+    /* As the system would leave it: the flow below is untouched, and the one above can come again. */
+    socks_upstream_release(up, flow(2), TCP_RELEASE_CLOSE);
+    memset(first, 0, after_one);
+    assert_int_equal(open_flow(2), 0);
+    assert_true(after_one >= stride);
+}
+
 static void early_data_follows_the_request_before_there_is_an_answer(void **state)
 {
     (void)state;
@@ -252,6 +271,7 @@ int main(void)
         UPSTREAM_TEST(a_missing_listener_is_said_at_once),
         UPSTREAM_TEST(a_bad_configuration_is_refused),
         UPSTREAM_TEST(running_out_of_descriptors_is_no_room),
+        UPSTREAM_TEST(what_was_kept_for_flows_that_are_gone_is_given_back),
         UPSTREAM_TEST(early_data_follows_the_request_before_there_is_an_answer),
         UPSTREAM_TEST(early_data_of_a_flow_that_waits_is_asked_for_later),
     };
