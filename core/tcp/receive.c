@@ -250,32 +250,32 @@ static void gather_flush_all(struct tcp_engine *e)
 
 /* Write what fills the gap before the list without storing it first: it needs no memory, which what lies behind the
  * gap may have used up. Returns the bytes taken, or negative errno. */
-static ssize_t write_through(struct tcp_engine *e, struct flow *f, const struct segment *s)
+static ssize_t write_through(struct tcp_engine *e, struct flow *f, const uint8_t *payload, uint32_t len)
 {
     if (f->rcv_head == 0 || f->rcv_held > 0 || !can_write(f))
         return 0;
-    uint32_t gap = u32_min(s->len, chunk_info(&e->chunks, f->rcv_head)->seq - f->rcv_nxt);
-    const struct iovec iov = {.iov_base = (void *)(uintptr_t)s->payload, .iov_len = gap};
+    uint32_t gap = u32_min(len, chunk_info(&e->chunks, f->rcv_head)->seq - f->rcv_nxt);
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)payload, .iov_len = gap};
     return write_upstream(e, f, &iov, 1, gap);
 }
 
-static void store(struct tcp_engine *e, struct flow *f, const struct segment *s)
+static void store(struct tcp_engine *e, struct flow *f, uint32_t seq, const uint8_t *payload, uint32_t len)
 {
-    bool in_order = s->seq == f->rcv_nxt;
-    ssize_t taken = in_order ? write_through(e, f, s) : 0;
+    bool in_order = seq == f->rcv_nxt;
+    ssize_t taken = in_order ? write_through(e, f, payload, len) : 0;
     if (taken < 0) {
         upstream_write_failed(e, f);
         return;
     }
     uint32_t skip = (uint32_t)taken;
-    uint32_t end = reassembly_insert(e, f, s->seq + skip, s->payload + skip, s->len - skip);
-    if (seq_lt(end, s->seq + s->len))
+    uint32_t end = reassembly_insert(e, f, seq + skip, payload + skip, len - skip);
+    if (seq_lt(end, seq + len))
         drop_count(&e->drops, DROP_TCP_MEMORY);
     if (!in_order) {
         e->counters.out_of_order++;
         return;
     }
-    if (seq_gt(end, s->seq + s->len) || (f->rcv_head != 0 && f->rcv_held == 0))
+    if (seq_gt(end, seq + len) || (f->rcv_head != 0 && f->rcv_held == 0))
         f->flags |= FLOW_ACK_NOW; /* a gap is filled, or others remain (RFC 5681 4.2) */
     f->rcv_nxt += skip;
     f->rcv_held += end - f->rcv_nxt;
@@ -287,14 +287,14 @@ static void store(struct tcp_engine *e, struct flow *f, const struct segment *s)
 
 void receive_in_order(struct tcp_engine *e, struct flow *f, const uint8_t *payload, uint32_t len)
 {
-    const struct segment s = {.seq = f->rcv_nxt, .payload = payload, .len = len};
+    uint32_t seq = f->rcv_nxt;
     flow_list(e, f);
     if (f->rcv_head == 0) {
         bool added = gather_add(e, f, payload, len);
         if (!added) {
             gather_flush_all(e);
             /* That may have moved rcv_nxt back, stored something, or found the upstream dead. */
-            added = f->rcv_head == 0 && s.seq == f->rcv_nxt && !(f->flags & FLOW_UP_DEAD) &&
+            added = f->rcv_head == 0 && seq == f->rcv_nxt && !(f->flags & FLOW_UP_DEAD) &&
                     gather_add(e, f, payload, len);
         }
         if (added) {
@@ -304,7 +304,7 @@ void receive_in_order(struct tcp_engine *e, struct flow *f, const uint8_t *paylo
     }
     if (f->flags & FLOW_UP_DEAD)
         return;
-    store(e, f, &s);
+    store(e, f, seq, payload, len);
 }
 
 void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *seg, uint16_t gso_size)
@@ -351,7 +351,7 @@ void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *se
     if (in_order)
         receive_in_order(e, f, s.payload, s.len);
     else
-        store(e, f, &s);
+        store(e, f, s.seq, s.payload, s.len);
     if (dup.left != dup.right) {
         receive_flush(e, f);
         emit_ack_dsack(e, f, dup); /* the part that was there already, or the first of them (RFC 2883 4.2) */
