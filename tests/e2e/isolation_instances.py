@@ -2,6 +2,7 @@
 """Two embedded Tors: identities are spread over them, each always to the same one, and when one dies all end."""
 
 import os
+import select
 import signal
 import threading
 import time
@@ -93,6 +94,26 @@ def check_own_service(run, directory):
     check(len(notes) == 1 and "onion services" in notes[0], f"of the sandbox: {notes}")
 
 
+def check_stalled(run, pid):
+    """One that hangs, which is seen after half a minute, keeps the other's identities from nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    peers = [run.socket() for _ in range(FLOWS)]
+    for peer in peers:
+        peer.setblocking(False)
+        peer.connect_ex((plan.WEB, plan.ECHO))
+    end = time.monotonic() + 8
+    while time.monotonic() < end:
+        _, opened, _ = select.select([], peers, [], 0)
+        if len(opened) >= 2:
+            break
+        time.sleep(0.1)
+    time.sleep(1)
+    _, opened, _ = select.select([], peers, [], 0)
+    check(2 <= len(opened) <= FLOWS - 2, f"with one Tor stopped, {len(opened)} of {FLOWS} flows opened")
+    for peer in peers:
+        peer.close()
+
+
 @scenario(started=False)
 def identities_are_spread_over_two_tors(run):
     with with_tors(run, 1):
@@ -118,6 +139,7 @@ def identities_are_spread_over_two_tors(run):
         throughput(run, pids)
         with run.watch():  # the torrc's control socket is the first one's, and not taken away by the second
             pass
+        check_stalled(run, pids[1])
         os.kill(pids[1], signal.SIGKILL)
         status, seconds = run.gateway.wait_end(5)
         check(status == 1 and seconds < 3, f"after the death of one: {status} after {seconds:.1f} s")
