@@ -76,6 +76,7 @@ def check_shown(run):
     circuits = {(c["tor"], c["id"]): c["identity"] for c in view("circuits")}
     for flow in flows:
         check(circuits.get((flow["tor"], flow["circuit"])) == flow["identity"], f"{flow}")
+        check(flow["destination"] is None and flow["gateway_port"] is None, f"without log.identities: {flow}")
     text = run.lab.run("host", [run.binary, "show", "flows", "--control", CONTROL], 30).stdout
     check(" IDENTITY TOR CIRCUIT " in text and len(text.splitlines()) == FLOWS + 1, text)
     print("\n".join(text.splitlines()[:6]))
