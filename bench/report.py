@@ -8,6 +8,7 @@ import subprocess
 
 BULK = ["up 1", "down 1", "up 8", "down 8"]
 OURS = "cloister"
+SINGLE = "cloister-no-offload"
 
 
 def median(rows, key):
@@ -35,15 +36,15 @@ def _throughput(load):
         ["", *BULK, *(f"CPU {column}" for column in BULK)], rows)
 
 
-def _ratios(load, named):
-    if OURS not in load or named not in load:
+def _ratios(load, named, of=OURS):
+    if of not in load or named not in load:
         return ""
     parts = []
     for column in BULK:
-        ours, theirs = median(load[OURS].get(column), "gbit"), median(load[named].get(column), "gbit")
+        ours, theirs = median(load[of].get(column), "gbit"), median(load[named].get(column), "gbit")
         if ours and theirs:
             parts.append(f"{column}: {ours / theirs:.2f}")
-    return f"Throughput of {OURS} over that of {named}: " + ", ".join(parts) + ".\n\n" if parts else ""
+    return f"Throughput of {of} over that of {named}: " + ", ".join(parts) + ".\n\n" if parts else ""
 
 
 def _flows(load):
@@ -172,8 +173,10 @@ def _aims_of_load(aims, load):
         aims.at_least(f"{column}, over the bare copier", quotient(gbit, median(bare.get(column), "gbit")), 0.7)
         aims.at_most(f"{column}, CPU per GB over hev's",
                      quotient(median(ours.get(column), "cpu_per_gb"), median(hev.get(column), "cpu_per_gb")), 0.25)
-        slow = median((load.get("cloister-no-offload") or {}).get(column), "gbit")
+        slow = median((load.get(SINGLE) or {}).get(column), "gbit")
         aims.at_least(f"{column} without offload, over hev", quotient(slow, median(hev.get(column), "gbit")), 1.3)
+        aims.at_most(f"{column} without offload, CPU per GB over hev's", quotient(
+            median((load.get(SINGLE) or {}).get(column), "cpu_per_gb"), median(hev.get(column), "cpu_per_gb")), 0.77)
     rate, hold = ours.get("rate"), ours.get("hold")
     aims.at_least("new flows a second, over hev", quotient(median(rate, "per_second"), median(
         hev.get("rate"), "per_second")), 1.5)
@@ -195,7 +198,9 @@ def _aims_of_load(aims, load):
             median(hold, f"gb_s {steps[-1]}"), median(hold, f"gb_s {steps[0]}")), 1.3)
     aims.at_most("% CPU with 2000 idle flows", median(hold, "idle_percent"), 0.2)
     for direction in ("up", "down"):
-        aims.at_least(f"slowest of 512 {direction} over the mean", median(ours.get(f"{direction} 512"), "slowest"), 0.25)
+        for what, of in (("", ours), (" without offload", load.get(SINGLE) or {})):
+            aims.at_least(f"slowest of 512 {direction}{what} over the mean",
+                          median(of.get(f"{direction} 512"), "slowest"), 0.25)
 
 
 def _aims_of_tor(aims, tor):
@@ -238,6 +243,7 @@ def markdown(machine, results):
     if load:
         parts.append(_throughput(load))
         parts += [_ratios(load, name) for name in load if name not in (OURS, "direct")]
+        parts.append(_ratios(load, "hev", SINGLE))
         parts += [_flows(load), _held(load)]
     if results.get("tor"):
         parts.append(_tor(results["tor"]))
