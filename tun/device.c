@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tun/frame.h"
+#include "tun/gather.h"
 
 static const char device_path[] = "/dev/net/tun";
 
@@ -38,15 +39,10 @@ static unsigned agree_offload(int fd)
     return 0;
 }
 
-int device_open(struct device *device, const char *name, bool offload, const char **step)
+/* A TAP with this name and, beside what all have, these flags. */
+static int make_tap(struct device *device, const char *name, int flags, const char **step)
 {
     int header_len = FRAME_OFFLOAD_LEN;
-    *device = (struct device){.fd = -1};
-
-    *step = "check the name of the device";
-    if (!name_is_good(name))
-        return -EINVAL;
-
     *step = "open /dev/net/tun";
     int fd = open(device_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
@@ -54,7 +50,7 @@ int device_open(struct device *device, const char *name, bool offload, const cha
 
     /* EXCL: never attach to a device that somebody else made and may keep open. */
     *step = "create the TAP device";
-    struct ifreq request = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL)};
+    struct ifreq request = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL | flags)};
     memcpy(request.ifr_name, name, strlen(name));
     if (ioctl(fd, TUNSETIFF, &request) < 0)
         goto fail;
@@ -65,7 +61,6 @@ int device_open(struct device *device, const char *name, bool offload, const cha
 
     *step = "";
     device->fd = fd;
-    device->offload = offload ? agree_offload(fd) : 0;
     memcpy(device->name, request.ifr_name, IFNAMSIZ);
     return 0;
 
@@ -73,6 +68,36 @@ fail:;
     int err = -errno;
     close(fd);
     return err;
+}
+
+/* One that gathers. Without what gather_begin() sets, IFF_NAPI would be a cost without a gain. */
+static bool make_gathering(struct device *device, const char *name)
+{
+    const char *step;
+    if (make_tap(device, name, IFF_NAPI, &step) != 0)
+        return false;
+    if (gather_begin(name) == 0)
+        return true;
+    close(device->fd); /* the name is free again */
+    device->fd = -1;
+    return false;
+}
+
+int device_open(struct device *device, const char *name, bool offload, const char **step)
+{
+    *device = (struct device){.fd = -1};
+    *step = "check the name of the device";
+    if (!name_is_good(name))
+        return -EINVAL;
+    if (!offload && make_gathering(device, name)) {
+        *step = "";
+        device->offload = DEVICE_GATHERS;
+        return 0;
+    }
+    int status = make_tap(device, name, 0, step);
+    if (status == 0 && offload)
+        device->offload = agree_offload(device->fd);
+    return status;
 }
 
 const char *device_advice(int error)

@@ -12,6 +12,7 @@ enum device_offload {
     DEVICE_OFFLOAD_CSUM = 1, /* partial checksums, both ways */
     DEVICE_OFFLOAD_TSO4 = 2, /* merged TCP segments, both ways, IPv4 */
     DEVICE_OFFLOAD_TSO6 = 4, /* the same, IPv6 */
+    DEVICE_GATHERS = 8, /* none of these, but segments out wait for the next of their flow, up to one with PSH */
 };
 
 struct device {
@@ -21,9 +22,10 @@ struct device {
 };
 
 /* Create the TAP `name` in the network namespace of the caller; down, not persistent. It must not exist yet. With
- * `offload` false, or on a kernel that refuses, frames carry an offload header all the same, but an empty one. Needs
- * CAP_NET_ADMIN. 0, or a negative errno with *step set to a static text that says what failed: -EINVAL (name),
- * -ENOENT (no /dev/net/tun), -EPERM or -EACCES, -EBUSY (the name is taken). */
+ * `offload` false, or on a kernel that refuses, frames carry an offload header all the same, but an empty one. With
+ * `offload` false the kernel is asked to gather them (gather.h); that it does not is no error. Needs CAP_NET_ADMIN. 0, or a
+ * negative errno with *step set to a static text that says what failed: -EINVAL (name), -ENOENT (no /dev/net/tun), -EPERM
+ * or -EACCES, -EBUSY (the name is taken). */
 int device_open(struct device *device, const char *name, bool offload, const char **step);
 
 /* What a user can do about an error of device_open(): a static sentence, or NULL if there is none. */

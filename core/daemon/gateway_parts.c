@@ -92,6 +92,7 @@ static int init_engine(struct gateway *g)
         .host_chunks = share(c->buffers * CHUNKS_PER_MIB),
         .mtu = c->mtu,
         .gso_max = gso_max(c),
+        .push_turns = (c->offload & DEVICE_GATHERS) != 0,
         .connect_timeout = c->connect_timeout * 1000,
         .half_close_timeout = c->half_close_timeout * 1000,
         .idle_timeout = c->idle_timeout * 1000,

@@ -16,7 +16,9 @@
 #include "tun/link.h"
 #include "tun/segment.h"
 
-#define LINK_QUEUE 4096u /* frames: a burst of many flows, each with a small window (core/tcp/receive.c) */
+/* Frames: a burst of many flows, each with a small window (core/tcp/receive.c). If each is one segment, more of them. */
+#define LINK_QUEUE 4096u
+#define LINK_QUEUE_SINGLE 8192u
 
 /* Have the interfaces of workstation.attach moved to a segment, by a process that will bring them back. */
 static int start_keeper(struct setup_work *w)
@@ -90,7 +92,9 @@ static int make_tap_here(struct setup_work *w)
     int status = device_open(&w->device, c->device, c->offload, &step);
     if (status != 0)
         return setup_fail(w, status, step, device_advice(status));
-    struct link_config link = {.name = w->device.name, .mtu = c->mtu, .queue = LINK_QUEUE, .bridge = bridge};
+    bool merged = (w->device.offload & DEVICE_OFFLOAD_TSO4) != 0;
+    struct link_config link = {
+        .name = w->device.name, .mtu = c->mtu, .queue = merged ? LINK_QUEUE : LINK_QUEUE_SINGLE, .bridge = bridge};
     status = link_prepare(&link, &step);
     if (status == 0 && bridge != NULL) {
         /* Who says that he is the gateway shall not get what others send to it. */

@@ -51,6 +51,11 @@
 
 #define PAGE 4096u
 
+/* (Super-)segments that leave in a turn at most. Each may bring an ACK of its own, and a turn reads no more than so many
+ * frames (tun/receive.h): if more left than is read, the ACKs would fill the queue of the link, and those that are lost
+ * there are the only ones of the flows that have little under way, which then wait for their RTO, again and again. */
+#define FLUSH_FRAMES 128u
+
 static size_t page_up(size_t n)
 {
     return (n + PAGE - 1) & ~(size_t)(PAGE - 1);
@@ -186,11 +191,12 @@ bool tcp_flush(struct tcp_engine *e, uint64_t now)
         if (e->gather[k].flow != 0)
             receive_flush(e, flow_at(e, e->gather[k].flow));
 
-    /* Whoever used up its budget goes to the end of the next turn's list. */
+    e->budget = FLUSH_FRAMES;
     uint32_t i = e->list_first;
+    uint32_t last = e->list_last;
     e->list_first = 0;
     e->list_last = 0;
-    while (i != 0) {
+    while (i != 0 && e->budget > 0) {
         struct flow *f = flow_at(e, i);
         i = f->list_next;
         f->flags &= ~(uint32_t)FLOW_LISTED;
@@ -198,6 +204,12 @@ bool tcp_flush(struct tcp_engine *e, uint64_t now)
             flow_free_slot(e, f);
         else if (send_output(e, f))
             flow_list(e, f);
+    }
+    /* Whoever had no turn comes first in the next one, before those that used up theirs. */
+    if (i != 0) {
+        flow_at(e, last)->list_next = e->list_first;
+        e->list_last = e->list_last != 0 ? e->list_last : last;
+        e->list_first = i;
     }
     bool more = e->starving_first != 0 && memory_share(e);
     return e->list_first != 0 || more;

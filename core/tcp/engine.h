@@ -9,7 +9,8 @@
  * A turn goes like this, and the caller keeps to the order:
  *
  *     tcp_input() for every segment of a batch, tcp_upstream_*() for every event, tcp_advance() if a deadline
- *     has passed; then one tcp_flush(), which writes upstream, reads upstream, sends segments and ACKs;
+ *     has passed; then one tcp_flush(), which writes upstream, reads upstream, sends segments and ACKs,
+ *     but no more than can be answered in a batch: the rest is for the next turn, at once;
  *     then sleep until tcp_next_deadline().
  *
  * The memory of a payload handed to tcp_input() must stay as it is until tcp_flush() returns: in-order payload
@@ -135,6 +136,7 @@ struct tcp_config {
     uint32_t host_chunks;
     uint32_t mtu;                /* of the workstation link, bytes of IP packet, 576 (1280 with IPv6) to 65535 */
     uint32_t gso_max;            /* largest payload of a super-segment, bytes; 0 if the link cannot cut them */
+    bool push_turns;             /* the link holds segments until one with PSH: the last of a turn has it */
     uint32_t connect_timeout;    /* ms an upstream may take to open */
     uint32_t half_close_timeout; /* ms without a byte from upstream, after the workstation sent FIN */
     uint32_t idle_timeout;       /* ms without a segment in either direction before a flow is reset */

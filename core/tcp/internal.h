@@ -19,6 +19,7 @@
 #define RCV_WINDOW_MAX (65535u << RCV_SHIFT) /* bytes */
 #define RCV_WINDOWS_ALL (8u << 20)           /* bytes that all flows may have under way to us, beyond: */
 #define RCV_WINDOW_MIN (16u << 10)           /* bytes that each may have, however many there are */
+#define RCV_SINGLE_SHARE 2u                  /* a link without super-segments has so much less room for both */
 #define SND_QUEUE_MAX (1u << 20)             /* bytes of one flow's send queue, at most */
 #define SND_QUEUE_MIN (16u << 10)            /* bytes that each may have, however many there are */
 #define RTO_INITIAL 1000u                    /* ms (RFC 6298 2.1) */
@@ -143,6 +144,7 @@ struct tcp_engine {
     struct wheel wheel;
 
     uint32_t list_first, list_last;           /* the turn's list */
+    uint32_t budget;                          /* (super-)segments with payload that may leave in this turn yet */
     uint32_t time_wait_first, time_wait_last; /* oldest first; linked by snd_head (next) and snd_tail (previous) */
     uint32_t starving_first,
         starving_last; /* accounts with flows that wait for a chunk, by number and 1; whose turn is next first */

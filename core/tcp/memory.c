@@ -81,6 +81,8 @@ bool memory_share(struct tcp_engine *e)
 {
     if (!e->chunk_back)
         return false;
+    if (e->budget == 0)
+        return true;
     e->chunk_back = false;
     uint32_t wakes = 0;
     uint32_t stop = 0; /* the first account of a round in which nobody was found so far */
@@ -99,7 +101,7 @@ bool memory_share(struct tcp_engine *e)
         memory_wait_over(e, f);
         if (send_output(e, f))
             flow_list(e, f);
-        if (++wakes == WAKES) {
+        if (++wakes == WAKES || e->budget == 0) {
             e->chunk_back = true;
             return true;
         }

@@ -28,7 +28,8 @@ static uint32_t window_max(const struct tcp_engine *e, const struct flow *f)
 {
     uint32_t limit = f->rcv_shift != 0 ? RCV_WINDOW_MAX : 65535;
     uint32_t sharers = f->round != 0 ? e->uploads.most : e->counters.flows;
-    return u32_min(limit, u32_max(RCV_WINDOWS_ALL / u32_max(sharers, 1), RCV_WINDOW_MIN));
+    uint32_t less = e->cfg.gso_max == 0 ? RCV_SINGLE_SHARE : 1;
+    return u32_min(limit, u32_max(RCV_WINDOWS_ALL / u32_max(sharers, 1), RCV_WINDOW_MIN) / less);
 }
 
 /* The flow sent payload. */

@@ -11,6 +11,7 @@
 #include "tcp/internal.h"
 
 #define TURN_FRAMES 8u          /* (super-)segments a flow may send before others have their turn */
+#define TURN_SINGLE 44u         /* the same on a link without super-segments: as much as is in one of them */
 #define GSO_MSS_MIN 128u        /* below it, super-segments are not worth their header */
 #define PERSIST_GIVE_UP 900000u /* ms of probing without any answer */
 #define ORPHAN_RETRIES 8u       /* timeouts in a row once nobody waits for the answer */
@@ -72,7 +73,7 @@ static void resend_range(struct tcp_engine *e, struct flow *f, uint32_t seq, uin
     f->karn = 1;
     e->counters.retransmits++;
     uint32_t bytes = fin ? len - 1 : len;
-    emit_data(e, f, seq, bytes, fin, push);
+    emit_data(e, f, seq, bytes, fin, push || e->cfg.push_turns);
     rack_resent(e, f, seq, len);
     recovery_sent(e, f, bytes);
 }
@@ -212,6 +213,15 @@ static void note_limited(struct flow *f)
         f->flags |= FLOW_LIMITED;
 }
 
+/* Will one more segment leave in this turn after this one of `len` bytes? What send_new() decides when it comes to that. */
+static bool one_follows(const struct flow *f, uint32_t len, uint32_t mss, uint32_t room, uint32_t frames)
+{
+    uint32_t left = unsent(f) - len;
+    uint32_t next = u32_min(u32_min(left, room), mss);
+    bool silly = next < mss && (left > next || (f->flags & FLOW_READABLE)) && next < f->snd_wnd_max / 2;
+    return frames > 1 && next > 0 && !silly;
+}
+
 /* PSH says to a receiver, and to what gathers segments before it, that there is nothing to wait for. It goes on what ends a
  * write, which the queue knows; but also, as Linux has it, on the last of several segments that leave at once, and when
  * half the largest window went without. `room`: what the windows allow after this segment; `burst`: sent at once so far,
@@ -261,7 +271,9 @@ static enum sent send_new(struct tcp_engine *e, struct flow *f, uint32_t *frames
             return SENT_ALL;
         bool fin = !more && fin_due(f);
         uint32_t room = allowed - len;
-        emit_data(e, f, f->snd_nxt, len, fin, !more || push_due(f, len, mss, room, f->snd_nxt + len - began));
+        bool push = !more || push_due(f, len, mss, room, f->snd_nxt + len - began) ||
+                    (e->cfg.push_turns && !one_follows(f, len, mss, room, *frames));
+        emit_data(e, f, f->snd_nxt, len, fin, push);
         sent_new(e, f, len);
         note_limited(f);
         if (fin)
@@ -277,15 +289,14 @@ static bool has_nothing(const struct flow *f)
            !seq_lt(f->rexmit_nxt, f->lost_edge) && f->board == 0;
 }
 
-/* What is lost, what is new, the FIN. Out of line, or every flow that is looked at would pay for the variables. */
-__attribute__((noinline)) static enum sent send_queue(struct tcp_engine *e, struct flow *f)
+/* What is lost, what is new, the FIN, as far as the budget goes. */
+static enum sent send_turn(struct tcp_engine *e, struct flow *f, uint32_t *frames)
 {
-    uint32_t frames = TURN_FRAMES;
-    if (f->state != FLOW_FIN_WAIT_2 && resend(e, f, &frames))
+    if (f->state != FLOW_FIN_WAIT_2 && resend(e, f, frames))
         return SENT_BUDGET;
     if (f->state != FLOW_ESTABLISHED && f->state != FLOW_CLOSE_WAIT)
         return SENT_ALL;
-    enum sent sent = send_new(e, f, &frames);
+    enum sent sent = send_new(e, f, frames);
     if (sent == SENT_RESET)
         return SENT_RESET;
     if ((f->flags & FLOW_UP_RESET) && f->snd_queued == 0) {
@@ -301,6 +312,16 @@ __attribute__((noinline)) static enum sent send_queue(struct tcp_engine *e, stru
         sent_new(e, f, 0);
         fin_sent(e, f);
     }
+    return sent;
+}
+
+/* One turn of the flow. Out of line, or every flow that is looked at would pay for the variables. */
+__attribute__((noinline)) static enum sent send_queue(struct tcp_engine *e, struct flow *f)
+{
+    uint32_t turn = u32_min(e->cfg.gso_max == 0 ? TURN_SINGLE : TURN_FRAMES, e->budget);
+    uint32_t frames = turn;
+    enum sent sent = send_turn(e, f, &frames);
+    e->budget -= turn - frames;
     return sent;
 }
 

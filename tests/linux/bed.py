@@ -134,7 +134,7 @@ class CloisterBed(Bed):
         socks_server.SERVICES.update(peer.SERVICES)
         self.server = socks_server.Server(str(path))
         config = directory / "cloister.conf"
-        # No offload: every segment is a frame of its own, to be lost alone.
+        # No offload, and below no merging by the kernel: every segment is a frame of its own, to be lost alone.
         config.write_text(f"[workstation]\ndevice = clx\noffload = no\n[tor]\nmode = external\nsocks = unix:{path}\n",
                           encoding="ascii")
         self.log = directory / "log"
@@ -147,6 +147,7 @@ class CloisterBed(Bed):
             time.sleep(0.02)
         # Its name in the middle's namespace is its own; the middle's kernel has no say there.
         self.middle.run("sysctl", "-qw", "net.ipv6.conf.clx.disable_ipv6=1")
+        self.middle.run("ethtool", "-K", "clx", "gro", "off")
         self.middle.run("ip", "link", "set", "clx", "up")
         self.join(seed, "tap:ws", "packet:clx")
         self.workstation.run("ip", "route", "add", "default", "via", "10.152.152.10")

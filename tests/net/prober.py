@@ -79,6 +79,8 @@ class Probed(unittest.TestCase):
         smoke.run("ip", "link", "set", "cloister0", "netns", self.gateway.namespace)
         smoke.run("ip", "netns", "exec", self.gateway.namespace, "sysctl", "-qw",
                   "net.ipv6.conf.all.disable_ipv6=1")
+        # What is written, not what the kernel makes of it.
+        smoke.run("ip", "netns", "exec", self.gateway.namespace, "ethtool", "-K", "cloister0", "gro", "off")
         smoke.run("ip", "-n", self.gateway.namespace, "link", "set", "cloister0", "up")
 
     def probe(self, here, there, gateway):

@@ -81,6 +81,7 @@ static void make_config(struct scenario *s)
         .optimistic = one_in(3),
     };
     random_fill(dice, c->secret, sizeof(c->secret));
+    c->push_turns = c->gso_max == 0 && (c->secret[0] & 1) != 0;
     c->host_chunks = c->max_chunks;
     if (!s->scarce)
         return;

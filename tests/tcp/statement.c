@@ -41,6 +41,10 @@ static void do_config(struct script *s, char **w, unsigned count)
         c->optimistic = arg_number(s, w, count, 2) != 0;
         return;
     }
+    if (strcmp(w[1], "push_turns") == 0) {
+        c->push_turns = arg_number(s, w, count, 2) != 0;
+        return;
+    }
     if (strcmp(w[1], "start") == 0) {
         s->rig.start = (uint64_t)arg_number(s, w, count, 2) * 1000000;
         s->rig.now = s->rig.start;

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/ipv6.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -76,12 +78,43 @@ static void the_tap_is_made_once_and_dies_with_its_descriptor(void **state)
     assert_int_equal(control(SIOCGIFFLAGS, &request), -ENODEV);
 }
 
-static void without_offload_nothing_is_agreed_on(void **state)
+/* Can the caller mount a sysfs, as gather_begin() does? */
+static bool may_mount(void)
+{
+    int context = (int)syscall(SYS_fsopen, "sysfs", 0);
+    close(context);
+    return context >= 0;
+}
+
+static void without_offload_the_kernel_gathers_and_no_more_is_agreed_on(void **state)
+{
+    (void)state;
+    struct device device, second;
+    const char *step;
+    assert_int_equal(device_open(&device, DEVICE, false, &step), 0);
+    assert_string_equal(step, "");
+    assert_string_equal(device.name, DEVICE);
+    assert_int_equal(device.offload, may_mount() ? DEVICE_GATHERS : 0);
+    assert_int_equal(device_open(&second, DEVICE, false, &step), -EBUSY);
+    assert_string_equal(step, "create the TAP device");
+    close(device.fd);
+}
+
+static void without_leave_to_mount_the_tap_gathers_nothing(void **state)
 {
     (void)state;
     struct device device;
     const char *step;
-    assert_int_equal(device_open(&device, DEVICE, false, &step), 0);
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct had[2], less[2];
+    assert_int_equal(syscall(SYS_capget, &header, had), 0);
+    memcpy(less, had, sizeof(had));
+    less[0].effective &= ~(1u << CAP_SYS_ADMIN);
+    assert_int_equal(syscall(SYS_capset, &header, less), 0);
+    int status = device_open(&device, DEVICE, false, &step);
+    assert_int_equal(syscall(SYS_capset, &header, had), 0);
+    assert_int_equal(status, 0);
+    assert_string_equal(step, "");
     assert_int_equal(device.offload, 0);
     close(device.fd);
 }
@@ -434,22 +467,77 @@ static struct tcp_out answer(const struct tcp_in *in, uint32_t seq, uint32_t ack
     return out;
 }
 
+/* Linux has a connection to the far end, which is at sequence number 1001; the last it sent is scene->rig->tcp. */
+static int connect_to_far_end(struct scene *scene)
+{
+    int fd = socket_to_far_end(SOCK_STREAM, 0);
+    pump_until(scene, &scene->rig->tcp_count, 1);
+    uint32_t theirs = be32_load(scene->rig->tcp.seg.at + 4);
+    struct tcp_out out = answer(&scene->rig->tcp, 1000, theirs + 1, 0x12);
+    assert_int_equal(output_segment(&scene->rig->tun, &out), 0);
+    wait_for(fd, POLLOUT);
+    pump_until(scene, &scene->rig->tcp_count, 2);
+    return fd;
+}
+
+/* Read all of it, and compare. */
+static void expect_data(int fd, const uint8_t *data, size_t size)
+{
+    uint8_t got[4096];
+    for (size_t have = 0; have < size;) {
+        wait_for(fd, POLLIN);
+        ssize_t n = recv(fd, got, sizeof(got), 0);
+        assert_true(n > 0 && (size_t)n <= size - have);
+        assert_memory_equal(got, data + have, (size_t)n);
+        have += (size_t)n;
+    }
+}
+
+static void what_is_written_without_offload_is_merged_up_to_a_push(void **state)
+{
+    (void)state;
+    struct scene scene;
+    enum { MSS = 1460, SEGMENTS = 40 };
+    static uint8_t data[SEGMENTS * MSS];
+    open_scene(&scene, false);
+    if (scene.device.offload == 0) {
+        close_scene(&scene);
+        skip(); /* no leave to mount a sysfs */
+    }
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 5 + i / 256);
+    int fd = connect_to_far_end(&scene);
+    uint32_t ours = be32_load(scene.rig->tcp.seg.at + 4);
+    for (unsigned i = 0; i < SEGMENTS; i++) {
+        struct tcp_out out = answer(&scene.rig->tcp, 1001 + i * MSS, ours, i < SEGMENTS - 1 ? 0x10 : 0x18);
+        out.payload_len = MSS;
+        out.iov_count = 2;
+        out.iov[1] = (struct iovec){data + i * MSS, MSS};
+        assert_int_equal(output_segment(&scene.rig->tun, &out), 0);
+    }
+    expect_data(fd, data, sizeof(data));
+    /* Linux acknowledges each of so many, at first, or at least each second one. */
+    struct pollfd poll_fd = {.fd = scene.device.fd, .events = POLLIN};
+    while (poll(&poll_fd, 1, 0) == 1) {
+        int n = receive_batch(&scene.receive, scene.device.fd);
+        for (int i = 0; i < n; i++)
+            tun_input(&scene.rig->tun, scene.receive.frame[i], scene.rig->now);
+    }
+    assert_in_range(scene.rig->tcp_count, 3, 2 + SEGMENTS / 4);
+    close(fd);
+    close_scene(&scene);
+}
+
 static void linux_and_the_gateway_exchange_super_segments(void **state)
 {
     (void)state;
     struct scene scene;
     enum { MSS = 536, UP = 10 * MSS, DOWN = 60000 }; /* no MSS option: the default of RFC 9293 3.7.1 */
-    static uint8_t data[DOWN], got[DOWN];
+    static uint8_t data[DOWN];
     open_scene(&scene, true);
     for (size_t i = 0; i < DOWN; i++)
         data[i] = (uint8_t)(i * 5 + i / 256);
-    int fd = socket_to_far_end(SOCK_STREAM, 0);
-    pump_until(&scene, &scene.rig->tcp_count, 1);
-    uint32_t theirs = be32_load(scene.rig->tcp.seg.at + 4);
-    struct tcp_out out = answer(&scene.rig->tcp, 1000, theirs + 1, 0x12);
-    assert_int_equal(output_segment(&scene.rig->tun, &out), 0);
-    wait_for(fd, POLLOUT);
-    pump_until(&scene, &scene.rig->tcp_count, 2);
+    int fd = connect_to_far_end(&scene);
 
     assert_int_equal(send(fd, data, UP, 0), UP);
     pump_until(&scene, &scene.rig->tcp_count, 3);
@@ -458,21 +546,14 @@ static void linux_and_the_gateway_exchange_super_segments(void **state)
     assert_true(in->seg.left > 20 + 2 * MSS);
     assert_memory_equal(in->seg.at + 20, data, in->seg.left - 20);
 
-    out = answer(in, 1001, be32_load(in->seg.at + 4), 0x10);
+    struct tcp_out out = answer(in, 1001, be32_load(in->seg.at + 4), 0x10);
     out.gso_size = 1460;
     out.payload_len = DOWN;
     out.iov_count = 3;
     out.iov[1] = (struct iovec){data, 1001};
     out.iov[2] = (struct iovec){data + 1001, DOWN - 1001};
     assert_int_equal(output_segment(&scene.rig->tun, &out), 0);
-    size_t have = 0;
-    while (have < DOWN) {
-        wait_for(fd, POLLIN);
-        ssize_t n = recv(fd, got + have, DOWN - have, 0);
-        assert_true(n > 0);
-        have += (size_t)n;
-    }
-    assert_memory_equal(got, data, DOWN);
+    expect_data(fd, data, DOWN);
     close(fd);
     close_scene(&scene);
 }
@@ -493,7 +574,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tap_is_made_once_and_dies_with_its_descriptor),
-        cmocka_unit_test(without_offload_nothing_is_agreed_on),
+        cmocka_unit_test(without_offload_the_kernel_gathers_and_no_more_is_agreed_on),
+        cmocka_unit_test(without_leave_to_mount_the_tap_gathers_nothing),
         cmocka_unit_test(names_that_the_kernel_would_change_are_refused),
         cmocka_unit_test(the_link_is_prepared_before_it_comes_up),
         cmocka_unit_test(each_failed_step_of_the_set_up_is_named),
@@ -502,6 +584,7 @@ int main(void)
         cmocka_unit_test(linux_exchanges_datagrams_over_ipv6),
         cmocka_unit_test(linux_pings_the_gateway),
         cmocka_unit_test(linux_believes_an_unreachable_host),
+        cmocka_unit_test(what_is_written_without_offload_is_merged_up_to_a_push),
         cmocka_unit_test(linux_and_the_gateway_exchange_super_segments),
         cmocka_unit_test(a_link_that_is_down_takes_nothing),
     };
