@@ -49,6 +49,7 @@ struct front_request {
 struct front {
     uint8_t kind;    /* enum front_kind */
     uint8_t phase;   /* internal */
+    bool extended;   /* the client knows Tor's own codes; for the owner to set */
     uint8_t version; /* of SOCKS: 4 or 5 */
     uint8_t command; /* as it came */
     uint8_t type;    /* ATYP */

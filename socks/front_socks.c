@@ -310,5 +310,5 @@ void front_socks_answer(struct front *front, uint8_t code, const struct socks_bo
     else if (code == SOCKS_SUCCEEDED && told)
         answer5_bound(front, bound);
     else
-        answer5(front, code);
+        answer5(front, front->extended ? code : socks_code_plain(code));
 }

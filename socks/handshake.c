@@ -304,3 +304,19 @@ enum tcp_refusal socks_code_refusal(uint8_t code)
 {
     return (enum tcp_refusal)codes[socks_code_index(code)].refusal;
 }
+
+uint8_t socks_code_plain(uint8_t code)
+{
+    if (code < SOCKS_ONION_NOT_FOUND)
+        return code;
+    switch (socks_code_refusal(code)) {
+    case TCP_REFUSAL_HOST:
+        return SOCKS_HOST_UNREACHABLE;
+    case TCP_REFUSAL_PROHIBITED:
+        return SOCKS_NOT_ALLOWED;
+    case TCP_REFUSAL_SILENT:
+        return SOCKS_TTL_EXPIRED;
+    default:
+        return SOCKS_GENERAL_FAILURE;
+    }
+}

@@ -103,6 +103,9 @@ int socks_reply_take(struct socks_reply *reply, const uint8_t **data, size_t *n,
 /* What TCP tells the workstation for it. */
 enum tcp_refusal socks_code_refusal(uint8_t code);
 
+/* The code of RFC 1928 for one of Tor's own, about onion services; any other as it is. */
+uint8_t socks_code_plain(uint8_t code);
+
 /* A short name ("refused"), and the index of the code in an array of SOCKS_CODE_COUNT counters; unknown codes share
  * the last. */
 #define SOCKS_CODE_COUNT 18u

@@ -6,6 +6,7 @@
 
 #define EACH (ISOLATION_WORKSTATION | ISOLATION_PORT | ISOLATION_CREDENTIALS)
 #define D ISOLATION_DESTINATION_NAME /* IsolateDestAddr; of a destination without a name it is the address */
+#define TOR_BROWSER 9150u
 #define P ISOLATION_DESTINATION_PORT /* IsolateDestPort */
 
 /* The numbers and their flags as Whonix documents them for its gateway. */
@@ -46,7 +47,10 @@ bool socks_ports_find(const struct socks_ports *ports, uint16_t port, struct soc
     }
     for (size_t i = 0; ports->whonix && i < sizeof(whonix) / sizeof(whonix[0]); i++) {
         if (port >= whonix[i].first && port <= whonix[i].last) {
-            *out = (struct socks_port){.port = port, .kind = whonix[i].kind, .fields = whonix[i].fields};
+            *out = (struct socks_port){.port = port,
+                                       .kind = whonix[i].kind,
+                                       .fields = whonix[i].fields,
+                                       .tor_browser = port == TOR_BROWSER};
             return true;
         }
     }

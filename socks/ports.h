@@ -20,6 +20,9 @@ struct socks_port {
     uint16_t port;
     uint8_t kind;   /* enum front_kind */
     uint8_t fields; /* set of enum isolation_field */
+    /* As Tor Browser expects it: identities with credentials last while they are used (lasting.h), and Tor's own codes for
+     * onion services are told. (Tor: KeepAliveIsolateSOCKSAuth ExtendedErrors.) */
+    bool tor_browser;
 };
 
 struct socks_ports {

@@ -6,7 +6,9 @@
  * must not be left to the torrc is said here, in full, even where it is Tor's default.
  *
  * The SOCKS port. IsolateSOCKSAuth is what isolation.h builds on; ExtendedErrors tells why an onion service could
- * not be reached. There is no IsolateClientAddr on a pathname socket.
+ * not be reached. KeepAliveIsolateSOCKSAuth: how long an identity lives is decided by its epochs (isolation.h, lasting.h),
+ * which Tor sees as other credentials, and not by MaxCircuitDirtiness, which would give it another exit in the middle.
+ * That says then how long a circuit is kept after its last use, and what is not used any more does end. There is no IsolateClientAddr on a pathname socket.
  *
  * Onion services are told by their order: a port is the service's whose directory was named last. So they are added to those
  * of the torrc, "--+Option", and do not replace them line by line.
@@ -104,8 +106,9 @@ static int add_more(struct tor_arguments *out, const struct tor_process_config *
 static int add_socks_port(struct tor_arguments *out, const struct tor_process_config *config)
 {
     char value[256];
-    int n = snprintf(value, sizeof(value), "unix:\"%s\" %sIsolateSOCKSAuth ExtendedErrors", config->socks,
-                     config->group ? "GroupWritable " : "");
+    int n =
+        snprintf(value, sizeof(value), "unix:\"%s\" %sIsolateSOCKSAuth KeepAliveIsolateSOCKSAuth ExtendedErrors",
+                 config->socks, config->group ? "GroupWritable " : "");
     if (n < 0 || (size_t)n >= sizeof(value))
         return -ENAMETOOLONG;
     return add_option(out, "--SocksPort", value);

@@ -36,6 +36,8 @@ void stream_drop(struct socks_upstream *up, struct stream *s)
     if (s->state == STREAM_QUEUED && s->waiting != 0)
         socks_backlog_remove(up->backlog, s->waiting);
     stream_settle(up, s, false);
+    if (s->lasts)
+        socks_lasting_end(up->lasting, stream_key(s), up->now / MICROSECONDS);
     /* syscalls gateway: close */
     if (s->fd >= 0)
         close(s->fd);
@@ -140,9 +142,11 @@ int socks_upstream_new(struct socks_upstream **out, const struct socks_upstream_
     /* Zeroed by the system page by page, when first used: what is never used costs nothing. */
     up->streams = calloc((size_t)config->max_flows + 1, sizeof(*up->streams));
     up->backlog = calloc(1, sizeof(*up->backlog));
+    up->lasting = calloc(1, sizeof(*up->lasting));
     if (config->end_wait > 0)
         up->endings = calloc(1, sizeof(*up->endings));
-    if (up->streams == NULL || up->backlog == NULL || (config->end_wait > 0 && up->endings == NULL))
+    if (up->streams == NULL || up->backlog == NULL || up->lasting == NULL ||
+        (config->end_wait > 0 && up->endings == NULL))
         goto fail;
     err = socks_budget_new(&up->budget, &config->budget);
     if (err != 0)
@@ -178,6 +182,7 @@ void socks_upstream_free(struct socks_upstream *up)
                 stream_end(up, &up->streams[i]);
     if (up->epoll >= 0)
         close(up->epoll);
+    free(up->lasting);
     free(up->endings);
     socks_budget_free(up->budget);
     free(up->backlog);

@@ -37,6 +37,7 @@ struct socks_target {
     /* For flows that ask at a port of the gateway's; see socks_upstream_ask(). */
     enum socks_command command; /* preset: SOCKS_CONNECT */
     uint16_t gate;              /* at which port; preset: 0 */
+    bool lasts;                 /* its identity stays the same while it is used (lasting.h); preset: false */
     uint16_t auth_len;          /* bytes of the next; preset: 0 */
     const uint8_t *auth;        /* the client's own credentials, borrowed during the call */
 };

@@ -16,8 +16,8 @@
 
 #include "socks/upstream_stream.h"
 
-#define RETRY_AFTER 2000u /* microseconds between two tries to connect */
-#define MICROSECONDS 1000000u
+#define RETRY_AFTER 2000u   /* microseconds between two tries to connect */
+#define NO_EPOCH UINT64_MAX /* none is that late */
 
 /* What open() returns for an errno of socket() and connect(): EACCES would say that policy refused. */
 static int open_error(int err)
@@ -130,6 +130,7 @@ static int choose_target(struct socks_upstream *up, struct tcp_flow_id id, const
     target->why = DROP_TCP_REFUSED;
     target->command = SOCKS_CONNECT;
     target->gate = 0;
+    target->lasts = false;
     target->auth_len = 0;
     target->auth = NULL;
     if (up->config.target == NULL)
@@ -142,7 +143,7 @@ static int choose_target(struct socks_upstream *up, struct tcp_flow_id id, const
 }
 
 /* Write the request for `target`, with the flow's credential. Returns its length or negative errno. */
-static ssize_t build_request(const struct socks_upstream *up, const struct tcp_tuple *tuple,
+static ssize_t build_request(struct socks_upstream *up, const struct tcp_tuple *tuple,
                              const struct socks_target *target, uint64_t now,
                              struct isolation_credential *credential, uint8_t *out, size_t size)
 {
@@ -159,9 +160,18 @@ static ssize_t build_request(const struct socks_upstream *up, const struct tcp_t
         .auth_len = target->auth_len,
         .auth = target->auth,
     };
-    uint64_t epoch =
-        isolation_epoch(&up->secret, target->isolation, &flow, now / MICROSECONDS, up->config.isolation_lifetime);
+    const uint32_t lifetime = up->config.isolation_lifetime;
+    uint64_t epoch = isolation_epoch(&up->secret, target->isolation, &flow, now / MICROSECONDS, lifetime);
+    struct socks_lasting_identity *place = NULL;
+    if (target->lasts) {
+        isolation_credential(&up->secret, target->isolation, &flow, NO_EPOCH, credential);
+        place = socks_lasting_use(up->lasting, isolation_credential_key(credential->password), target->station,
+                                  epoch, now / MICROSECONDS, lifetime);
+        epoch = place->epoch;
+    }
     isolation_credential(&up->secret, target->isolation, &flow, epoch, credential);
+    if (place != NULL)
+        place->key = isolation_credential_key(credential->password);
 
     struct socks_request request = {
         .command = target->command,
@@ -195,6 +205,7 @@ static int stream_begin(struct socks_upstream *up, struct stream *s, struct tcp_
     uint64_t key = isolation_credential_key(credential.password);
     s->key = (uint32_t)(key >> 32);
     s->key_low = (uint32_t)key;
+    s->lasts = target->lasts;
     bool fresh = !socks_budget_is_off(up->budget) && !socks_budget_knows(up->budget, s->key, now);
     int err = must_wait(up, s->key, target->station, fresh, now)
                   ? -EAGAIN

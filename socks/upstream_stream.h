@@ -12,11 +12,13 @@
 
 #include "socks/backlog.h"
 #include "socks/endings.h"
+#include "socks/lasting.h"
 #include "socks/room.h"
 #include "socks/upstream.h"
 
 #define EVENTS_AT_ONCE 64u /* events fetched by one epoll_wait() */
-#define AHEAD_MAX 6u       /* bytes; with the 9 of the shortest answer, one more than the usual ones have */
+#define MICROSECONDS 1000000u
+#define AHEAD_MAX 6u /* bytes; with the 9 of the shortest answer, one more than the usual ones have */
 
 enum stream_state {
     STREAM_FREE,
@@ -54,11 +56,13 @@ struct stream {
     bool closed : 1;       /* nothing more is written: half of it is shut, or will be when it is open */
     bool wide : 1;         /* the socket has the buffer of config.send_buffer */
     bool pushed : 1;       /* much was written to it once: events tell when there is room */
-    uint8_t state : 3;     /* enum stream_state */
+    bool lasts : 1;        /* its identity is in up->lasting */
+    uint8_t state : 2;     /* enum stream_state */
     uint8_t verdict : 3;   /* enum verdict */
 };
 static_assert(sizeof(struct stream) <= 36, "a stream costs an idle flow at most 36 bytes");
 static_assert(AHEAD_MAX < 1 << 3, "ahead_len counts them");
+static_assert(STREAM_OPEN < 1 << 2, "state holds them");
 
 static_assert(SOCKS_TORS_MAX <= 8, "socks_upstream.full has a bit for each");
 
@@ -71,8 +75,9 @@ struct socks_upstream {
     struct socks_backlog *backlog;
     struct socks_budget *budget;
     struct socks_endings *endings; /* NULL without config.end_wait */
-    uint64_t retry_at;             /* microseconds; of meaning while somebody waits */
-    uint64_t now;                  /* microseconds, as dispatch() was last told */
+    struct socks_lasting *lasting;
+    uint64_t retry_at;     /* microseconds; of meaning while somebody waits */
+    uint64_t now;          /* microseconds, as dispatch() was last told */
     uint32_t narrow, wide; /* SO_SNDBUF as the kernel keeps it, bytes: of a new socket, and once it is set */
     int epoll;
     bool held;        /* nothing is connected for now */

@@ -10,6 +10,7 @@
 enum port_key {
     PORT_ISOLATE = 1 << 0,
     PORT_KIND = 1 << 1,
+    PORT_TOR_BROWSER = 1 << 2,
 };
 
 static const char twice[] = "already set; remove one of the two lines";
@@ -43,18 +44,28 @@ static const char *begin_port(struct config *c, const char *name)
 static const char *take_port(struct config *c, const char *name, const char *key, const char *value)
 {
     static const struct config_word kinds[] = {{"socks", FRONT_SOCKS}, {"http", FRONT_HTTP}, {NULL, 0}};
+    static const struct config_word answers[] = {{"no", 0}, {"yes", 1}, {NULL, 0}};
     uint32_t number = 0;
     config_value_number(name, &number);
     uint32_t i = port_index(&c->ports, number);
     struct socks_port *p = &c->ports.port[i];
-    uint8_t bit = strcmp(key, "isolate") == 0 ? PORT_ISOLATE : strcmp(key, "kind") == 0 ? PORT_KIND : 0;
+    uint8_t bit = strcmp(key, "isolate") == 0       ? PORT_ISOLATE
+                  : strcmp(key, "kind") == 0        ? PORT_KIND
+                  : strcmp(key, "tor_browser") == 0 ? PORT_TOR_BROWSER
+                                                    : 0;
     if (bit == 0)
-        return "no such key; there are isolate and kind";
+        return "no such key; there are isolate, kind and tor_browser";
     if ((c->port_keys[i] & bit) != 0)
         return twice;
     c->port_keys[i] |= bit;
     if (bit == PORT_ISOLATE)
         return socks_port_parse_fields(value, &p->fields);
+    if (bit == PORT_TOR_BROWSER) {
+        if (!config_value_word(value, answers, &number))
+            return "write yes or no";
+        p->tor_browser = number != 0;
+        return NULL;
+    }
     if (!config_value_word(value, kinds, &number))
         return "write socks or http";
     p->kind = (uint8_t)number;

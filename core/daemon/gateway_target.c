@@ -211,6 +211,7 @@ uint8_t gateway_ask(void *ctx, struct tcp_flow_id id, const struct local_client 
         .tag = id.index,
         .command = request->command,
         .gate = port->port,
+        .lasts = port->tor_browser && request->auth_len > 0,
         .auth_len = request->auth_len,
         .auth = request->auth,
     };

@@ -128,6 +128,7 @@ static int port_open(void *ctx, struct tcp_flow_id id, const struct local_client
     s->port = port;
     s->bound = (struct socks_bound){0};
     front_init(&s->front, (enum front_kind)port.kind);
+    s->front.extended = port.tor_browser;
     queue_append(service, *stream, PHASE_HANDSHAKE);
     local_events_begin(&service->events, *stream, id);
     local_events_note(&service->events, *stream, LOCAL_CONNECTED);

@@ -675,11 +675,14 @@ static void a_port_of_ones_own_has_a_section(void **state)
     struct socks_port port;
     (void)state;
     assert_int_equal(load("[ports]\nsocks_ports = none\n[socks-port \"1080\"]\n[socks-port \"8118\"]\nkind = http\n"
-                          "isolate = destination-address\n"),
+                          "isolate = destination-address\n[socks-port \"9150\"]\ntor_browser = yes\n"),
                      0);
     assert_int_equal(config.socks_ports, CONFIG_PORTS_NONE);
-    assert_int_equal(config.ports.count, 2);
+    assert_int_equal(config.ports.count, 3);
+    assert_true(socks_ports_find(&config.ports, 9150, &port));
+    assert_true(port.tor_browser);
     assert_true(socks_ports_find(&config.ports, 8118, &port));
+    assert_false(port.tor_browser);
     assert_int_equal(port.kind, FRONT_HTTP);
     assert_true(port.fields & ISOLATION_DESTINATION_NAME);
     assert_false(port.fields & ISOLATION_DESTINATION_PORT);
@@ -696,6 +699,9 @@ static void a_port_of_ones_own_has_a_section(void **state)
     expect_refused("[socks-port \"1080\"]\nisolate = everything\n", 2, "[socks-port \"1080\"] isolate: write none");
     expect_refused("[socks-port \"1080\"]\nisolate =\n", 2, "[socks-port \"1080\"] isolate: no value");
     expect_refused("[socks-port \"1080\"]\nkind = https\n", 2, "[socks-port \"1080\"] kind: write");
+    expect_refused("[socks-port \"1080\"]\ntor_browser = 1\n", 2, "[socks-port \"1080\"] tor_browser: write");
+    expect_refused("[socks-port \"1080\"]\ntor_browser = no\ntor_browser = no\n", 3,
+                   "[socks-port \"1080\"] tor_browser: already");
     expect_refused("[socks-port \"1080\"]\nport = 1\n", 2, "[socks-port \"1080\"] port: no such key");
 }
 

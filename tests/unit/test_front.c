@@ -139,10 +139,29 @@ static void an_answer_is_as_the_server_gave_it(void **state)
     assert_memory_equal(a, "\x05\x00\x05", 3);
     assert_memory_equal(b, "\x00\x00\x01\xc0\x00\x02\x09\x00\x00", 9);
     assert_int_equal(front_take(&front, iov, 2), 0);
+    front.extended = true;
     for (unsigned code = 1; code < 256; code++) {
         front_answer(&front, (uint8_t)code, &bound);
         assert_int_equal(front_take(&front, iov + 1, 1), 10);
         assert_int_equal(b[1], code);
+    }
+}
+
+static void tors_own_codes_are_for_those_who_know_them(void **state)
+{
+    (void)state;
+    static const char ask[] = "\x05\x01\x00\x05\x01\x00\x03\x01"
+                              "a\x00\x50";
+    static const uint8_t plain[] = {4, 4, 4, 4, 2, 2, 4, 6, 1, 1};
+    uint8_t out[16];
+    const struct iovec iov = {out, sizeof(out)};
+    assert_int_equal(feed_all(FRONT_SOCKS, TEXT(ask), 0), 1);
+    while (front_take(&front, &iov, 1) > 0)
+        ;
+    for (unsigned code = 1; code < SOCKS_ONION_NOT_FOUND + sizeof(plain); code++) {
+        front_answer(&front, (uint8_t)code, NULL);
+        assert_int_equal(front_take(&front, &iov, 1), 10);
+        assert_int_equal(out[1], code < SOCKS_ONION_NOT_FOUND ? code : plain[code - SOCKS_ONION_NOT_FOUND]);
     }
 }
 
@@ -266,6 +285,7 @@ int main(void)
         cmocka_unit_test(socks4_tells_a_name_after_who_asks),
         cmocka_unit_test(the_longest_of_everything_fits),
         cmocka_unit_test(an_answer_is_as_the_server_gave_it),
+        cmocka_unit_test(tors_own_codes_are_for_those_who_know_them),
         cmocka_unit_test(socks4_has_two_answers),
         cmocka_unit_test(connect_is_read_with_what_tells_clients_apart),
         cmocka_unit_test(no_name_is_taken_that_tor_would_not_take),

@@ -46,13 +46,18 @@ static void whonix_numbers_have_their_flags(void **state)
     for (uint32_t i = 0; i <= UINT16_MAX; i++)
         all += socks_ports_find(&whonix, (uint16_t)i, &port);
     assert_int_equal(all, 1 + 20 + 4 + 1 + 8 + 30 + 40);
+    for (uint32_t i = 0; i <= UINT16_MAX; i++)
+        if (socks_ports_find(&whonix, (uint16_t)i, &port))
+            assert_int_equal(port.tor_browser, i == 9150);
 }
 
 static void ones_own_come_first(void **state)
 {
     (void)state;
     struct socks_ports ports = {
-        .whonix = true, .count = 1, .port = {{9150, FRONT_HTTP, EACH | ISOLATION_DESTINATION_PORT}}};
+        .whonix = true,
+        .count = 1,
+        .port = {{.port = 9150, .kind = FRONT_HTTP, .fields = EACH | ISOLATION_DESTINATION_PORT}}};
     struct socks_port port;
     assert_true(socks_ports_find(&ports, 9150, &port));
     assert_int_equal(port.kind, FRONT_HTTP);

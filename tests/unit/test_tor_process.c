@@ -57,8 +57,9 @@ static void the_command_line_says_where_and_through_what(void **state)
     assert_string_equal(arguments.argv[0], "tor");
     assert_null(arguments.argv[arguments.count]);
     assert_string_equal(value_of("--DataDirectory"), "/var/lib/cloister");
-    assert_string_equal(value_of("--SocksPort"),
-                        "unix:\"/run/cloister/tor/socks\" GroupWritable IsolateSOCKSAuth ExtendedErrors");
+    assert_string_equal(
+        value_of("--SocksPort"),
+        "unix:\"/run/cloister/tor/socks\" GroupWritable IsolateSOCKSAuth KeepAliveIsolateSOCKSAuth ExtendedErrors");
     assert_string_equal(value_of("--__OwningControllerFD"), "7");
     assert_string_equal(value_of("-f"), "-");
     assert_string_equal(value_of("--DisableNetwork"), "(not said)");
@@ -96,8 +97,9 @@ static void what_is_optional_can_be_left_out_or_given(void **state)
     assert_string_equal(value_of("-f"), "/etc/cloister/torrc");
     assert_string_equal(value_of("--__OwningControllerFD"), "(not said)");
     assert_string_equal(value_of("--DisableNetwork"), "1");
-    assert_string_equal(value_of("--SocksPort"),
-                        "unix:\"/run/cloister/tor/socks\" IsolateSOCKSAuth ExtendedErrors");
+    assert_string_equal(
+        value_of("--SocksPort"),
+        "unix:\"/run/cloister/tor/socks\" IsolateSOCKSAuth KeepAliveIsolateSOCKSAuth ExtendedErrors");
 }
 
 static void the_sandbox_is_not_left_to_the_torrc(void **state)

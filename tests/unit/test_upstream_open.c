@@ -150,6 +150,47 @@ static void each_source_port_is_an_identity_for_a_while(void **state)
     assert_string_not_equal(a, later);
 }
 
+/* The credential of a stream that a client with credentials of his own asks for, and it ends at once. */
+static void asked_password_of(uint32_t index, bool lasts, char out[33])
+{
+    struct tcp_tuple tuple = tuple_of(5000);
+    struct socks_target target = {.addr = tuple.dst,
+                                  .port = 443,
+                                  .isolation = ISOLATION_WORKSTATION | ISOLATION_PORT | ISOLATION_CREDENTIALS,
+                                  .workstation = 3,
+                                  .command = SOCKS_CONNECT,
+                                  .gate = 9150,
+                                  .lasts = lasts,
+                                  .auth_len = 4,
+                                  .auth = (const uint8_t *)"site"};
+    uint8_t request[SOCKS_REQUEST_MAX];
+    ssize_t len;
+    assert_int_equal(socks_upstream_ask(up, flow(index), &tuple, &target, clock_now), 0);
+    close(server_accept(request, &len));
+    memcpy(out, request + 15, 32);
+    out[32] = '\0';
+    socks_upstream_release(up, flow(index), TCP_RELEASE_CLOSE);
+}
+
+static void an_identity_that_lasts_stays_while_it_is_used(void **state)
+{
+    (void)state;
+    config.isolation_lifetime = 600;
+    rig_start();
+    char first[33], now[33], other[33];
+    asked_password_of(1, true, first);
+    for (uint32_t i = 2; i < 8; i++) {
+        clock_now += 599 * (uint64_t)1000000;
+        asked_password_of(i, true, now);
+        assert_string_equal(now, first);
+    }
+    asked_password_of(8, false, other);
+    assert_string_not_equal(other, first);
+    clock_now += 600 * (uint64_t)1000000;
+    asked_password_of(9, true, now);
+    assert_string_not_equal(now, first);
+}
+
 static void a_missing_listener_is_said_at_once(void **state)
 {
     (void)state;
@@ -268,6 +309,7 @@ int main(void)
         UPSTREAM_TEST(a_target_that_is_refused_is_counted_and_not_opened),
         UPSTREAM_TEST(the_owner_of_a_target_learns_when_it_is_over),
         UPSTREAM_TEST(each_source_port_is_an_identity_for_a_while),
+        UPSTREAM_TEST(an_identity_that_lasts_stays_while_it_is_used),
         UPSTREAM_TEST(a_missing_listener_is_said_at_once),
         UPSTREAM_TEST(a_bad_configuration_is_refused),
         UPSTREAM_TEST(running_out_of_descriptors_is_no_room),
