@@ -11,13 +11,18 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "socks/directory.h"
 
 #define BACKLOG 16
+/* A second, in all. */
+#define LOCK_TRIES 100
+#define LOCK_PAUSE_NS 10000000L
 
-/* Two that start at the same time look and bind one after the other. */
+/* Two that start at the same time look and bind one after the other. That takes no time; whoever holds the lock for
+ * longer has it for good, as a cloister has that of its tor.data, and may be ourselves. */
 static int lock_directory(const char *path)
 {
     char directory[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -30,10 +35,12 @@ static int lock_directory(const char *path)
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    int status;
-    do
-        status = flock(fd, LOCK_EX);
-    while (status != 0 && errno == EINTR);
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+    int status = flock(fd, LOCK_EX | LOCK_NB);
+    for (int i = 0; status != 0 && (errno == EINTR || errno == EWOULDBLOCK) && i < LOCK_TRIES; i++) {
+        nanosleep(&pause, NULL);
+        status = flock(fd, LOCK_EX | LOCK_NB);
+    }
     if (status == 0)
         return fd;
     status = -errno;

@@ -13,7 +13,8 @@
 
 /* Listen on a pathname socket, for root, or if `group` is not 0 for its members too. Its directory is made if it is
  * missing, root's and readable. A socket that nobody listens on any more is removed first. The descriptor, non-blocking, or negative
- * errno: -EADDRINUSE if somebody listens there, -EEXIST if there is something that is no socket. */
+ * errno: -EADDRINUSE if somebody listens there, -EEXIST if there is something that is no socket, -EWOULDBLOCK if its
+ * directory stays locked, as tor.data is. */
 int console_socket_listen(const char *path, gid_t group);
 
 /* Listen on a loopback address: "127.0.0.1:9100" or "[::1]:9100". The descriptor, or negative errno; -EINVAL if it is no

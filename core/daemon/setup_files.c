@@ -171,6 +171,17 @@ static bool is_in_cell(const char *path, const char *directory)
            a.st_ino == b.st_ino;
 }
 
+/* What to do about it, for somebody who configured the socket; NULL if the error says it all. */
+static const char *listen_advice(int status)
+{
+    return status == -EADDRINUSE ? "another cloister or program has it: give each its own"
+           : status == -EWOULDBLOCK
+               ? "its directory is tor.data, ours or another cloister's: choose another directory"
+           : status == -EEXIST ? "there is something that is no socket: choose another path"
+           : status == -ENOENT ? "the directory above its own must exist"
+                               : NULL;
+}
+
 int setup_make_listeners(struct setup_work *w, const char *cell)
 {
     const struct config *c = w->config;
@@ -185,8 +196,7 @@ int setup_make_listeners(struct setup_work *w, const char *cell)
     }
     int fd = c->control[0] != '\0' ? console_socket_listen(c->control, group) : -1;
     if (c->control[0] != '\0' && fd < 0 && strcmp(c->control, CONSOLE_DEFAULT) != 0)
-        return setup_fail(w, fd, "make the control socket (process.control)",
-                          fd == -EADDRINUSE ? "another cloister has it: give each its own" : NULL);
+        return setup_fail(w, fd, "make the control socket (process.control)", listen_advice(fd));
     if (c->control[0] != '\0' && fd < 0)
         log_event(
             LOG_LEVEL_WARN, "control", LOG_S("path", c->control), LOG_E("error", fd),
@@ -196,5 +206,5 @@ int setup_make_listeners(struct setup_work *w, const char *cell)
         return 0;
     fd = path ? console_socket_listen(c->metrics, group) : console_socket_listen_tcp(c->metrics);
     w->setup->metrics = fd >= 0 ? fd : -1;
-    return fd >= 0 ? 0 : setup_fail(w, fd, "listen for metrics (process.metrics)", NULL);
+    return fd >= 0 ? 0 : setup_fail(w, fd, "listen for metrics (process.metrics)", listen_advice(fd));
 }

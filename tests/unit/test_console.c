@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The control socket, with a test that plays the gateway: whatever it says, the host's terminal is safe. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -503,6 +505,22 @@ static void a_socket_in_use_is_not_taken_away_and_one_left_behind_is(void **stat
     unlink(other);
 }
 
+static void a_directory_that_stays_locked_is_refused_and_not_waited_for(void **state)
+{
+    char other[96];
+    (void)state;
+    snprintf(other, sizeof(other), "%s/x", directory);
+    int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(lock >= 0);
+    assert_int_equal(flock(lock, LOCK_EX), 0);
+    assert_int_equal(console_socket_listen(other, 0), -EWOULDBLOCK);
+    close(lock);
+    int fd = console_socket_listen(other, 0);
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(other);
+}
+
 static void only_loopback_addresses_with_a_port_are_listened_on(void **state)
 {
     static const char *const good[] = {"127.0.0.1:9100", "127.9.9.9:1", "[::1]:65535"};
@@ -586,6 +604,7 @@ int main(void)
         cmocka_unit_test(circuits_of_several_tors_are_not_mistaken_for_one_another),
         cmocka_unit_test(the_largest_numbers_fit_the_metrics),
         TEST(a_socket_in_use_is_not_taken_away_and_one_left_behind_is),
+        TEST(a_directory_that_stays_locked_is_refused_and_not_waited_for),
         cmocka_unit_test(only_loopback_addresses_with_a_port_are_listened_on),
         cmocka_unit_test_setup_teardown(those_who_ask_over_http_leave_room_for_the_control_socket, set_up,
                                         tear_down),
