@@ -366,8 +366,8 @@ bool config_key_store(struct config *config, int index, const char *text, char *
             *(unsigned *)field = (unsigned)fields;
             return true;
         }
-        says = "write source-port, workstation or destination, or a list of fields with commas between, as in "
-               "workstation, destination-name";
+        says = "write fields with commas between, out of workstation, source-address, source-port, destination, "
+               "destination-address, destination-name and destination-port";
         break;
     }
     case KEY_RULE:

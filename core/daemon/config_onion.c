@@ -15,6 +15,8 @@
 #define NAME_WANTED "a name of 1 to 24 of a-z, 0-9, - and _"
 
 static const char start[] = "onion";
+#define TOO_MANY "there are too many services (16)"
+
 static const char blanks[] = " \t";
 
 /* Names become names of files. */
@@ -29,7 +31,8 @@ bool config_onion_is_section(const char *section, size_t n)
     return n >= len && memcmp(section, start, len) == 0 && (n == len || strchr(" \t\"", section[len]) != NULL);
 }
 
-const char *config_onion_section_error(const char *section, size_t n)
+/* What is wrong with the name of such a section, or NULL. */
+static const char *section_error(const char *section, size_t n)
 {
     const char *limit = section + n;
     const char *at = section + sizeof(start) - 1;
@@ -41,14 +44,14 @@ const char *config_onion_section_error(const char *section, size_t n)
     return NULL;
 }
 
-/* The service of a section, made if there is none. */
-static struct config_onion *find(struct config_onions *onions, const char *section, int line)
+/* The service of a section of `n` bytes, made if there is none. */
+static struct config_onion *find(struct config_onions *onions, const char *section, size_t n, int line)
 {
     char name[CONFIG_ONION_NAME_MAX] = "";
-    const char *quote = strchr(section, '"');
-    if (quote == NULL || config_onion_section_error(section, strlen(section)) != NULL)
+    const char *quote = memchr(section, '"', n);
+    if (quote == NULL || section_error(section, n) != NULL)
         return NULL;
-    memcpy(name, quote + 1, strlen(quote) - 2);
+    memcpy(name, quote + 1, (size_t)(section + n - quote) - 2);
     for (uint32_t i = 0; i < onions->count; i++) {
         if (strcmp(onions->onion[i].name, name) == 0)
             return &onions->onion[i];
@@ -59,6 +62,12 @@ static struct config_onion *find(struct config_onions *onions, const char *secti
     *onion = (struct config_onion){.flows = FLOWS_DEFAULT, .line = line};
     memcpy(onion->name, name, sizeof(name));
     return onion;
+}
+
+const char *config_onion_begin(struct config_onions *onions, const char *section, size_t n, int line)
+{
+    const char *says = section_error(section, n);
+    return says != NULL || find(onions, section, n, line) != NULL ? says : TOO_MANY;
 }
 
 static bool port_parse(const char *text, uint16_t *out)
@@ -189,9 +198,9 @@ const char *config_onion_key(struct config_onions *onions, const char *section, 
              strcmp(name, "source") == 0;
     if (!*known)
         return NULL;
-    struct config_onion *onion = find(onions, section, line);
+    struct config_onion *onion = find(onions, section, strlen(section), line);
     if (onion == NULL)
-        return "there are too many services (16)";
+        return TOO_MANY;
     uint32_t number = (uint32_t)(onion - onions->onion);
     switch (name[0]) {
     case 'p':
@@ -227,8 +236,10 @@ const char *config_onion_check(const struct config_onions *onions, const struct 
             return "a workstation with IPv6, without workstation.address6; add it";
         const struct ipv6_scope scope = {.network = *net, .gateway = net->addr};
         if (v4 ? !ipv4_is_host(&port->to, net, &net->addr) : !ipv6_is_host(&port->to, &scope))
-            return v4 ? "this is no address for a workstation in the network of workstation.address"
-                      : "this is no address for a workstation in the network of workstation.address6";
+            return v4 ? "this is no workstation's address; write one of the network of workstation.address, not "
+                        "the gateway's"
+                      : "this is no workstation's address; write one of the network of workstation.address6, not "
+                        "the gateway's";
     }
     for (uint32_t i = 0; i < onions->count; i++) {
         *line = onions->onion[i].line;

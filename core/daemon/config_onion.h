@@ -56,8 +56,9 @@ struct config_onions {
 /* True if this is the name of such a section, well-formed or not. */
 bool config_onion_is_section(const char *section, size_t n);
 
-/* What is wrong with the name of such a section, or NULL. */
-const char *config_onion_section_error(const char *section, size_t n);
+/* Begin such a section: the service exists from its first line on, with or without keys. What is wrong, or
+ * NULL. */
+const char *config_onion_begin(struct config_onions *onions, const char *section, size_t n, int line);
 
 /* The names of the keys, for messages. */
 #define CONFIG_ONION_KEYS "port, client, flows, source"

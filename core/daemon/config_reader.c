@@ -43,7 +43,7 @@ static void check_section_line(struct config_reader *r, const char *line)
     if (end == NULL)
         return; /* libinih says that */
     if (config_onion_is_section(name, (size_t)(end - name))) {
-        const char *says = config_onion_section_error(name, (size_t)(end - name));
+        const char *says = config_onion_begin(&r->config->onions, name, (size_t)(end - name), r->line);
         if (says != NULL)
             config_reader_refuse(r, r->line, "[%.*s]: %s", (int)(end - name), name, says);
         return;
@@ -52,6 +52,11 @@ static void check_section_line(struct config_reader *r, const char *line)
         const char *says = config_section_begin(r->config, name, (size_t)(end - name));
         if (says != NULL)
             config_reader_refuse(r, r->line, "[%.*s]: %s", (int)(end - name), name, says);
+        return;
+    }
+    if (strncmp(name, "socks-port", sizeof("socks-port") - 1) == 0) {
+        config_reader_refuse(r, r->line, "[%.*s]: write [socks-port \"9101\"], with a port's number in quotes",
+                             (int)(end - name), name);
         return;
     }
     if (!config_key_is_section(name, (size_t)(end - name))) {

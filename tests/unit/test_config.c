@@ -375,9 +375,9 @@ static void a_port_of_ones_own_has_a_section(void **state)
     expect_refused("[socks-port \"0\"]\n", 1, "[socks-port \"0\"]: a port is a number");
     expect_refused("[socks-port \"65536\"]\n", 1, "[socks-port \"65536\"]: a port is a number");
     expect_refused("[socks-port \"53\"]\n", 1, "[socks-port \"53\"]: port");
-    expect_refused("[socks-port]\n", 1, "[socks-port]: no such section");
-    expect_refused("[socks-port 1080]\n", 1, "[socks-port 1080]: no such section");
-    expect_refused("[socks-port \"\"]\n", 1, "[socks-port \"\"]: no such section");
+    expect_refused("[socks-port]\n", 1, "[socks-port]: write [socks-port \"9101\"]");
+    expect_refused("[socks-port 1080]\n", 1, "[socks-port 1080]: write [socks-port \"9101\"]");
+    expect_refused("[socks-port \"\"]\n", 1, "[socks-port \"\"]: write [socks-port \"9101\"]");
     expect_refused("[socks-port \"1080\"]\n[socks-port \"1080\"]\n", 2, "[socks-port \"1080\"]: there is such");
     expect_refused("[socks-port \"1080\"]\nisolate = none\nisolate = none\n", 3,
                    "[socks-port \"1080\"] isolate: already");

@@ -143,7 +143,8 @@ static void values_that_will_not_do_are_refused_with_line_and_key(void **state)
 static void a_service_has_a_port_and_a_workstation_that_can_be(void **state)
 {
     (void)state;
-    expect_refused("\n[onion \"a\"]\nflows = 3\n", 3, "onion: the service has no port");
+    expect_refused("\n[onion \"a\"]\nflows = 3\n", 2, "onion: the service has no port");
+    expect_refused("[onion \"a\"]\n" GOOD "\n[onion \"b\"]\n", 4, "onion: the service has no port");
     expect_refused("[onion \"a\"]\nport = 80, workstation = 10.1.1.1:80\n", 2, "onion: ");
     expect_refused("[onion \"a\"]\nport = 80, workstation = 10.152.152.10:80\n", 2, "onion: ");  /* the gateway */
     expect_refused("[onion \"a\"]\nport = 80, workstation = 10.152.128.0:80\n", 2, "onion: ");   /* the network */
@@ -199,7 +200,7 @@ static void there_are_so_many_and_no_more(void **state)
     size_t n = 0;
     for (unsigned i = 0; i <= CONFIG_ONIONS_MAX; i++)
         n += (size_t)snprintf(text + n, sizeof(text) - n, "[onion \"a%u\"]\n" GOOD, i);
-    expect_refused(text, 2 * (int)CONFIG_ONIONS_MAX + 2, "onion.port: ");
+    expect_refused(text, 2 * (int)CONFIG_ONIONS_MAX + 1, "[onion \"a16\"]: there are too many");
     n = (size_t)snprintf(text, sizeof(text), "[onion \"a\"]\n");
     for (unsigned i = 0; i <= CONFIG_ONION_PORTS_MAX; i++)
         n += (size_t)snprintf(text + n, sizeof(text) - n, "port = %u, workstation = 10.152.152.11:80\n", i + 1);
