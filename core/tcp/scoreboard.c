@@ -74,8 +74,11 @@ bool board_note(struct tcp_engine *e, struct flow *f, const struct segment *s)
     for (uint32_t k = 0; k < s->sack_count; k++) {
         uint32_t left = s->sack[k].left;
         uint32_t right = s->sack[k].right;
-        /* D-SACK (RFC 2883) lies below the ACK; what was never sent is a lie. */
-        if (seq_ge(left, right) || seq_le(left, s->ack) || seq_lt(left, f->snd_una) || seq_gt(right, f->snd_nxt))
+        /* D-SACK (RFC 2883) lies below the ACK; what was never sent is a lie. As distances from snd_una: edges that are each
+         * in order beside the next one can still go round the number space. */
+        uint32_t from = left - f->snd_una;
+        uint32_t to = right - f->snd_una;
+        if (from >= to || to > f->snd_nxt - f->snd_una || seq_le(left, s->ack))
             continue;
         struct board *b = board_take(e, f);
         if (b == NULL)
