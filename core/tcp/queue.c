@@ -58,9 +58,10 @@ int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want)
     }
     /* Into the chunks that will be taken, as many as turn out to be needed: often it is one of all these. */
     uint32_t ahead = u32_min(memory_left(e, f), FILL_CHUNKS);
-    for (uint32_t i = 0, run; asked < want && ahead > 0; ahead--) {
+    for (uint32_t i = 0, run = 0; asked < want && ahead > 0; ahead -= run, i += run - 1) {
         i = pool_look_ahead(&e->chunks.pool, i, &run);
-        uint32_t len = u32_min(want - asked, CHUNK_SIZE);
+        run = u32_min(run, ahead);
+        uint32_t len = u32_min(want - asked, run * CHUNK_SIZE);
         iov[pieces].iov_base = chunk_data(&e->chunks, i);
         iov[pieces++].iov_len = len;
         asked += len;
