@@ -124,6 +124,7 @@ void console_answer_status(struct json *json, const struct console_facts *facts,
     json_open(json, "tor", '{');
     json_text(json, "mode", facts->embedded ? "embedded" : "external");
     if (facts->embedded) {
+        json_number(json, "instances", facts->tors);
         json_number(json, "bootstrap", facts->bootstrap);
         json_text(json, "summary", facts->summary);
         json_boolean(json, "guard_reachable", facts->guards > 0);

@@ -260,6 +260,8 @@ static void tor_line(FILE *to, const struct json_value *tor)
     struct json_value reachable = json_member(tor, "guard_reachable");
     text(tor, "mode", mode, sizeof(mode));
     fprintf(to, "Tor           %s", mode);
+    if (number(tor, "instances") > 1)
+        fprintf(to, ", %" PRIu64 " of them", number(tor, "instances"));
     if (reachable.type != JSON_NOTHING)
         fprintf(to, ", %" PRIu64 " %% (%s), guard %s, %" PRIu64 " circuits", number(tor, "bootstrap"),
                 text(tor, "summary", summary, sizeof(summary)),

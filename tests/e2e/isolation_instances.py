@@ -2,6 +2,7 @@
 """Two embedded Tors: identities are spread over them, each always to the same one, and when one dies all end."""
 
 import os
+import re
 import select
 import signal
 import threading
@@ -80,6 +81,10 @@ def check_shown(run):
     text = run.lab.run("host", [run.binary, "show", "flows", "--control", CONTROL], 30).stdout
     check(" IDENTITY TOR CIRCUIT " in text and len(text.splitlines()) == FLOWS + 1, text)
     print("\n".join(text.splitlines()[:6]))
+    status = view("status")[0]
+    check(status["tor"]["instances"] == 2, f"{status}")
+    text = run.lab.run("host", [run.binary, "show", "--control", CONTROL], 30).stdout
+    check(re.search(r"(?m)^Tor +embedded, 2 of them, 100 %", text), text)
 
 
 def with_tors(run, count, torrc=""):
