@@ -430,7 +430,8 @@ uint32_t board_sacked_end(const struct tcp_engine *e, const struct flow *f, uint
 void board_drop(struct tcp_engine *e, struct flow *f);
 /* Bytes in [from, to) that SACK reported. */
 uint32_t board_sacked(const struct tcp_engine *e, const struct flow *f, uint32_t from, uint32_t to);
-/* The first hole at or after `from`: its start in *from, its end (at most `to`) returned. */
+/* The first hole at or after `from`: its start in *from, its end (at most `to`) returned. If there is none before `to`, both
+ * are `to`. */
 uint32_t board_hole(const struct tcp_engine *e, const struct flow *f, uint32_t *from, uint32_t to);
 
 /* congestion.c: CUBIC (RFC 9438) */

@@ -117,7 +117,7 @@ uint32_t board_sacked(const struct tcp_engine *e, const struct flow *f, uint32_t
 uint32_t board_hole(const struct tcp_engine *e, const struct flow *f, uint32_t *from, uint32_t to)
 {
     const struct board *b = board_of(e, f);
-    for (uint32_t k = 0; b != NULL && k < b->count; k++) {
+    for (uint32_t k = 0; b != NULL && k < b->count && seq_lt(*from, to); k++) {
         if (seq_ge(*from, b->block[k].right))
             continue;
         if (seq_lt(*from, b->block[k].left))
