@@ -48,16 +48,26 @@ static void forget(struct board *b, uint32_t k)
         b->resent[k] = b->resent[k + 1];
 }
 
+/* The first byte of a retransmission that has not arrived, or its end. */
+static uint32_t first_missing(const struct tcp_engine *e, const struct flow *f, const struct resent *r)
+{
+    uint32_t at = seq_max(r->left, f->snd_una);
+    board_hole(e, f, &at, r->right);
+    return at;
+}
+
 void rack_resent(struct tcp_engine *e, struct flow *f, uint32_t seq, uint32_t len)
 {
     struct board *b = board_of(e, f);
     uint32_t now = (uint32_t)e->now;
     if (b == NULL)
         return;
-    /* An earlier copy of it does not count any more. Only those that were given up are sent again, front to back. */
+    /* An earlier copy of it does not count any more. Only those that were given up are sent again, front to back, from the
+     * first byte on that is missing: what stood before it may have arrived. */
     for (uint32_t k = 0; k < b->resent_count; k++) {
         struct resent *r = &b->resent[k];
-        if (!r->lost || seq_lt(r->left, seq) || seq_ge(r->left, seq + len))
+        uint32_t left = r->lost ? first_missing(e, f, r) : r->left;
+        if (!r->lost || seq_lt(left, seq) || seq_ge(left, seq + len))
             continue;
         r->left = seq_min(seq + len, r->right);
         if (r->left == r->right)
