@@ -101,7 +101,8 @@ struct tcp_ops {
     ssize_t (*write)(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count, size_t *room);
 
     /* Read from upstream into iov, without waiting. Returns bytes, 0 at the end of the stream, -EAGAIN if there is
-     * nothing now (tcp_upstream_readable() will tell), -ECONNRESET or another errno if the stream was reset. */
+     * nothing now (tcp_upstream_readable() will tell), -ENOMEM if it could not be read just now and is to be asked again in
+     * a while, -ECONNRESET or another errno if the stream was reset. */
     ssize_t (*read)(void *ctx, struct tcp_flow_id id, const struct iovec *iov, int count);
 
     /* Let go of the upstream. No event for this id may follow. Called once for each open() that returned 0 and was

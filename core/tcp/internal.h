@@ -338,7 +338,7 @@ bool ack_input(struct tcp_engine *e, struct flow *f, const struct segment *s);
 
 /* queue.c: the send queue. */
 /* Read up to `want` bytes from upstream into the queue. Returns bytes, or negative errno: -EAGAIN nothing there, -ENOMEM
- * no chunk, -EPIPE end of stream, others: reset. */
+ * no chunk, or none of the kernel's, -EPIPE end of stream, others: reset. */
 int32_t queue_fill(struct tcp_engine *e, struct flow *f, uint32_t want);
 /* Bytes that this flow's queue may grow to, so that the flows of a workstation which came first do not keep the others
  * from any memory. */

@@ -85,7 +85,6 @@ bool memory_share(struct tcp_engine *e)
         return true;
     e->chunk_back = false;
     uint32_t wakes = 0;
-    bool moved = false;
     uint32_t stop = 0; /* the first account of a round in which nobody was found so far */
     while (e->starving_first != 0 && e->starving_first != stop) {
         uint32_t account = ring_take(e);
@@ -102,12 +101,9 @@ bool memory_share(struct tcp_engine *e)
         memory_wait_over(e, f);
         if (send_output(e, f))
             flow_list(e, f);
-        /* One that waits again had room and no use for it, as when the kernel has no memory to read with: there is
-         * nothing to gain by asking it again at once. */
-        moved |= !(f->flags & FLOW_STARVED);
         if (++wakes == WAKES || e->budget == 0) {
             e->chunk_back = true;
-            return moved || e->budget == 0;
+            return true; /* each leaves the list, or leaves no memory */
         }
     }
     return false;
