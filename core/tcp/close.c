@@ -16,6 +16,8 @@ void close_fin_received(struct tcp_engine *e, struct flow *f)
     f->rcv_nxt++;
     f->rcv_edge = seq_max(f->rcv_edge, f->rcv_nxt);
     f->active_at = e->now_ms;
+    if (f->rcv_held == 0)
+        receive_discard(e, f); /* what claims to stand behind the end */
     switch (f->state) {
     case FLOW_ESTABLISHED:
         /* The upstream is told, and stays: what it has to say still comes. */
@@ -49,6 +51,7 @@ void close_fin_waited(struct tcp_engine *e, struct flow *f)
     if (f->rcv_held > 0)
         return;
     if (f->state == FLOW_CLOSE_WAIT) {
+        receive_discard(e, f);
         close_tell(e, f);
         flow_list(e, f); /* our own FIN waited */
     } else if ((f->flags & FLOW_RCV_FIN) && f->rcv_fin == f->rcv_nxt && f->state != FLOW_FREE)

@@ -347,6 +347,8 @@ void receive_data(struct tcp_engine *e, struct flow *f, const struct segment *se
     bool in_order = s.seq == f->rcv_nxt;
     if (!in_order)
         receive_flush(e, f);
+    if (f->flags & FLOW_UP_DEAD)
+        return; /* as was found just now */
     if (dup.left == dup.right && f->rcv_head != 0)
         dup = reassembly_overlap(e, f, s.seq, s.seq + s.len);
     if (in_order)
