@@ -146,6 +146,8 @@ void gateway_settle(struct gateway *g)
     n = socks_upstream_settle(g->upstream, highest, &start);
     give_back(start, n);
     give_back(&g->flows[highest + 1], (size_t)(g->config->flows - highest) * sizeof(*g->flows));
+    if (g->asked != NULL)
+        give_back(&g->asked[highest + 1], (size_t)(g->config->flows - highest) * sizeof(*g->asked));
     if (g->active == 0)
         give_back(g->port_memory.at, g->port_memory.size);
     receive_settle(&g->receive);
