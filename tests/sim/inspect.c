@@ -69,6 +69,37 @@ static const char *numbers(const struct flow *f)
     return NULL;
 }
 
+/* What is remembered about losses lies in what is outstanding. As distances from snd_una: a pair of numbers may be in order
+ * though it goes round the number space. */
+static const char *losses(const struct tcp_engine *e, const struct flow *f)
+{
+    uint32_t flight = f->snd_nxt - f->snd_una;
+    const struct board *b = board_of(e, f);
+    if (f->state < FLOW_ESTABLISHED || f->state == FLOW_TIME_WAIT)
+        return NULL;
+    if (f->lost_edge - f->snd_una > flight || f->rexmit_nxt - f->snd_una > flight)
+        return "more lost, or sent again, than is outstanding";
+    if (b == NULL)
+        return NULL;
+    if (b->count > BOARD_BLOCKS || b->resent_count > BOARD_RESENT)
+        return "an overfull scoreboard";
+    uint32_t at = 0;
+    for (uint32_t k = 0; k < b->count; k++) {
+        uint32_t left = b->block[k].left - f->snd_una, right = b->block[k].right - f->snd_una;
+        if (left >= right || right > flight || (k > 0 && left <= at))
+            return "a SACK block that is not of what is outstanding, or not beyond the one before";
+        at = right;
+    }
+    for (uint32_t k = 0; k < b->resent_count; k++) {
+        const struct resent *r = &b->resent[k];
+        if (r->right - r->left - 1 >= POOL_MAX_SLOTS * CHUNK_SIZE - 1 || seq_gt(r->right, f->snd_nxt))
+            return "a retransmission of what was never sent";
+    }
+    if (send_pipe(e, f) > flight)
+        return "more on the wire than was sent";
+    return NULL;
+}
+
 /* Something must make a flow go on that waits. */
 static const char *timers(const struct tcp_engine *e, const struct flow *f, bool busy)
 {
@@ -118,6 +149,8 @@ static const char *inspect_flow(const struct tcp_engine *e, struct flow *f, bool
         wrong = reassembly(e, f, sums);
     if (wrong == NULL)
         wrong = numbers(f);
+    if (wrong == NULL)
+        wrong = losses(e, f);
     if (wrong == NULL)
         wrong = timers(e, f, busy);
     if (wrong == NULL && f->board != 0 && !(f->flags & (FLOW_RECOVERY | FLOW_LOSS | FLOW_PROBED)) &&

@@ -55,6 +55,7 @@ struct peer_script {
     uint16_t link; /* largest payload its link carries */
     int8_t wscale; /* -1: no option */
     bool ts, sack;
+    bool lies;       /* reports by SACK what it has not, and what nobody sent */
     bool reneges;    /* forgets out-of-order data it reported by SACK */
     bool old_probes; /* probes a zero window with an old empty segment, as BSD and Linux do, not with a byte */
     uint16_t src_port, dst_port;

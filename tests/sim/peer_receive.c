@@ -68,6 +68,31 @@ static void add_block(const struct peer *p, struct wire_header *h, const struct 
     h->sack[h->sack_count++][1] = p->irs + (uint32_t)r->right;
 }
 
+/* Blocks near what is outstanding, anywhere, and round the number space: left of the latter stands after what is outstanding
+ * and right before it, each by less than half the space, so that any two are in order. */
+static void lie(struct peer *p, struct wire_header *h)
+{
+    struct random *r = &p->random;
+    h->sack_count = (uint8_t)(1 + random_below(r, WIRE_SACK_MAX - (p->ts_on ? 1u : 0u)));
+    for (uint32_t k = 0; k < h->sack_count; k++) {
+        uint32_t left = h->ack + random_below(r, 60000) - 2000, right = left + random_below(r, 20000);
+        switch (random_below(r, 4)) {
+        case 0:
+            left = (uint32_t)random_u64(r);
+            right = (uint32_t)random_u64(r);
+            break;
+        case 1:
+            left = h->ack + 0x60000000u + random_below(r, 0x10000000u);
+            right = left + 0x40000000u + random_below(r, 0x30000000u);
+            break;
+        default:
+            break;
+        }
+        h->sack[k][0] = left;
+        h->sack[k][1] = right;
+    }
+}
+
 void peer_send_ack(struct peer *p, uint64_t now)
 {
     struct wire_header h = peer_header(p, p->max, WIRE_ACK, now);
@@ -77,6 +102,8 @@ void peer_send_ack(struct peer *p, uint64_t now)
                 add_block(p, &h, &p->early.at[k]);
         for (uint32_t k = p->early.count; k-- > 0;)
             add_block(p, &h, &p->early.at[k]);
+        if (p->s.lies && random_below(&p->random, 3) == 0)
+            lie(p, &h);
     }
     p->send(p->ctx, p, &h, p->max, 0, 0);
 }

@@ -308,6 +308,8 @@ void scenario_make(struct scenario *s, uint64_t seed)
         s->leave_at = s->meddle_every != 0 && one_in(4) ? magnitude(1000, 10 * SECOND) : 0;
     }
     bool troubled = !s->perfect && one_in(3);
+    bool lies = !s->perfect && (s->config.secret[1] & 7) == 0;
+    bool starves = !s->perfect && (s->config.secret[2] & 15) == 0;
     for (uint32_t k = 0; k < s->peers; k++) {
         struct scenario_peer *p = &s->peer[k];
         p->host = random_below(dice, SCENARIO_HOSTS_MAX);
@@ -324,6 +326,9 @@ void scenario_make(struct scenario *s, uint64_t seed)
             make_trouble(s, p);
         if (s->leave_at != 0 && p->host == 0)
             p->completes = false;
+        p->upstream.starves = starves;
+        p->peer.lies = lies && p->peer.sack;
+        p->completes = p->completes && !p->peer.lies;
     }
     s->rtt_max = round_trip(s);
 }

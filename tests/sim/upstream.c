@@ -99,6 +99,8 @@ ssize_t upstream_read(struct upstream *u, const struct iovec *iov, int count)
         u->wrong = "read again after the end of the stream";
     if (u->reset_told)
         return -ECONNRESET;
+    if (u->s.starves && random_below(&u->random, 8) == 0)
+        return -ENOMEM; /* no edge is due: the engine comes back */
     for (int k = 0; k < count; k++) {
         int64_t piece = least((int64_t)iov[k].iov_len, u->ready - u->given);
         if (iov[k].iov_len == 0)

@@ -40,6 +40,7 @@ struct upstream_script {
     int64_t stall_at;     /* it stops draining at this offset, once */
     uint64_t stall_for;
     bool short_writes; /* takes less than it could, now and then */
+    bool starves;      /* has no memory to be read with, now and then */
     int64_t up_total;  /* bytes that will come */
     int64_t down_total;
     uint32_t burst; /* bytes that become readable at once */

@@ -9,9 +9,16 @@
 #define RTO_MAX 60000000u /* us (RFC 6298 2.5) */
 #define SLACK 20000u      /* us, for timers that count milliseconds */
 #define ENGINE_SHIFT_MAX 14
+#define AT_ONCE 1000u /* us, that no timer is as short as */
+
+void watch_heard(struct watch *w)
+{
+    w->again.count = 0;
+}
 
 void watch_in(struct watch *w, const struct wire_header *h, uint32_t payload, uint64_t now)
 {
+    watch_heard(w);
     if (h->flags & WIRE_SYN) {
         if (w->syn_acked && h->seq == w->irs)
             return;
@@ -162,6 +169,23 @@ const char *watch_silence(const struct watch *w, uint64_t now)
     return "nothing was sent again for longer than the timeout, though something is not acknowledged";
 }
 
+/* Sending again goes no further than what was sent, and the same only if the workstation or a timer said more. */
+static const char *sent_again(struct watch *w, int64_t seq, int64_t end, uint64_t now)
+{
+    if (seq >= w->top)
+        return NULL;
+    if (end > w->top)
+        return "something old and something new in one segment";
+    /* A timeout begins with the first there is. */
+    if (seq <= w->acked || now - w->again_at > AT_ONCE)
+        w->again.count = 0;
+    if (ranges_sum(&w->again, seq, end) > 0)
+        return "the same again, and nothing was heard in between";
+    ranges_add(&w->again, seq, end);
+    w->again_at = now;
+    return NULL;
+}
+
 const char *watch_out(struct watch *w, const struct wire_header *h, const struct iovec *data, uint32_t pieces,
                       uint32_t payload, uint16_t gso, uint64_t now)
 {
@@ -197,6 +221,9 @@ const char *watch_out(struct watch *w, const struct wire_header *h, const struct
     if (wrong != NULL)
         return wrong;
     int64_t end = seq + payload + fin;
+    wrong = sent_again(w, seq, end, now);
+    if (wrong != NULL)
+        return wrong;
     if (end <= w->top) {
         w->retransmits++;
         w->ever_again = true;
@@ -214,4 +241,5 @@ const char *watch_out(struct watch *w, const struct wire_header *h, const struct
 void watch_free(struct watch *w)
 {
     ranges_clear(&w->arrived);
+    ranges_clear(&w->again);
 }

@@ -48,7 +48,12 @@ struct watch {
     bool ever_again;   /* something was sent twice */
     bool shut;         /* the peer's window is shut, as far as the engine knows */
     uint64_t retransmits;
+    struct ranges again; /* what was sent again since anything was heard */
+    uint64_t again_at;   /* us, when the last of it was */
 };
+
+/* The engine hears of something else that may have it send again: that segments are too big. */
+void watch_heard(struct watch *w);
 
 /* The engine is given a segment. */
 void watch_in(struct watch *w, const struct wire_header *h, uint32_t payload, uint64_t now);

@@ -16,6 +16,7 @@
 #define HOUR 3600000000u       /* us */
 #define BATCH_BYTES (1u << 20) /* payload that one turn may bring */
 #define EVENTS_MAX 20000000u   /* a run with more does not end */
+#define BUSY_MAX 2000u         /* turns in a row that may leave work behind while nothing happens */
 #define OPENS_MAX 512u         /* upstreams of one run: more than there are peers, as SYNs are repeated */
 
 struct actor {
@@ -48,9 +49,10 @@ struct world {
     uint32_t *by_flow; /* upstream of a flow slot, 1 + number */
     uint8_t *batch;    /* payload of the segments of this turn */
     size_t batch_used;
-    bool busy;    /* tcp_flush() has more to do */
-    bool given;   /* the engine was given something since the last flush */
-    bool in_call; /* inside the engine */
+    bool busy;           /* tcp_flush() has more to do */
+    uint32_t busy_turns; /* so often in a row, and nothing happened */
+    bool given;          /* the engine was given something since the last flush */
+    bool in_call;        /* inside the engine */
     struct random random;
     bool left;     /* the workstation that leaves has left */
     uint32_t peer; /* the one that was last dealt with, for messages */
@@ -403,12 +405,13 @@ static void meddle(struct world *w)
     w->peer = number;
     switch (random_below(r, 3)) {
     case 0:
+        watch_heard(&w->actors[number].watch);
         tcp_packet_too_big(w->engine, &tuple, a->watch.iss + (uint32_t)a->watch.top - 1 - random_below(r, 3000),
                            random_below(r, 1600), w->now);
         break;
     case 1:
-        while (tcp_engine_settle(w->engine, &start) > 0)
-            ;
+        for (size_t n = tcp_engine_settle(w->engine, &start); n > 0; n = tcp_engine_settle(w->engine, &start))
+            memset(start, 0, n); /* as the system would */
         break;
     default: {
         struct tcp_flow_info info;
@@ -429,12 +432,13 @@ static void meddle(struct world *w)
 
 static void too_big(struct world *w, uint32_t number, const struct packet *p)
 {
-    const struct actor *a = &w->actors[number];
+    struct actor *a = &w->actors[number];
     struct tcp_tuple tuple = {.src = address(w, 1, a->script.host),
                               .dst = address(w, 2, 0),
                               .src_port = a->script.peer.src_port,
                               .dst_port = a->script.peer.dst_port};
     struct wire_header h;
+    watch_heard(&a->watch);
     if (wire_parse(p->header, p->length, &h) == NULL)
         tcp_packet_too_big(w->engine, &tuple, h.seq, w->s->path_mtu, w->now);
 }
@@ -503,6 +507,7 @@ static void turn(struct world *w)
         struct event e = events_take(&w->events);
         if (++w->result->events > EVENTS_MAX)
             fail(w, "the run does not end");
+        w->busy_turns = 0;
         handle(w, &e);
     }
     uint64_t deadline;
@@ -514,6 +519,9 @@ static void turn(struct world *w)
     w->busy = tcp_flush(w->engine, w->now);
     w->in_call = false;
     w->batch_used = 0;
+    w->busy_turns = w->busy ? w->busy_turns + 1 : 0;
+    if (w->busy_turns > BUSY_MAX)
+        fail(w, "turn follows turn, and there is always more to do");
     judge(w);
 }
 
