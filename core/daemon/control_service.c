@@ -5,14 +5,17 @@
 #include <stdlib.h>
 
 #include "base/bucket.h"
-#include "base/share.h"
 
-#define ROOM 1024u /* bytes that are taken at once; a window to advertise, no buffer */
+#define ROOM 1024u  /* bytes that are taken at once; a window to advertise, no buffer */
+#define LEAVING 16u /* sessions that were ended for somebody else, and that the engine has yet to let go of */
+#define PLACES (CONTROL_SERVICE_SESSIONS + LEAVING)
 
 struct session {
     bool used;
+    bool leaving; /* it is reset, and not counted any more */
     bool stalled; /* a write was not taken whole: tell when there is room */
     uint32_t station;
+    uint64_t heard;     /* microseconds, when it began or said something last */
     struct bucket pace; /* of lines */
     struct control_filter filter;
 };
@@ -20,9 +23,9 @@ struct session {
 struct control_service {
     struct control_service_config config;
     struct local_events events;
-    uint8_t *held;                                         /* sessions of each station */
-    uint32_t used;                                         /* sessions of all */
-    struct session sessions[CONTROL_SERVICE_SESSIONS + 1]; /* by number, from 1 */
+    uint8_t *held;                       /* sessions of each station */
+    uint32_t used;                       /* sessions of all */
+    struct session sessions[PLACES + 1]; /* by number, from 1 */
 };
 
 int control_service_new(struct control_service **out, const struct control_service_config *config)
@@ -33,7 +36,7 @@ int control_service_new(struct control_service **out, const struct control_servi
         return -ENOMEM;
     service->config = *config;
     service->held = calloc(config->stations, sizeof(*service->held));
-    if (service->held == NULL || local_events_init(&service->events, CONTROL_SERVICE_SESSIONS) != 0) {
+    if (service->held == NULL || local_events_init(&service->events, PLACES) != 0) {
         control_service_free(service);
         return -ENOMEM;
     }
@@ -55,22 +58,47 @@ void control_service_set_ready(struct control_service *service, bool ready)
     service->config.facts.ready = ready;
 }
 
+/* There are as many as there may be. For somebody who has `own`, the one that was silent for longest is ended, of those of
+ * whoever has most. False if nobody has more than he. */
+static bool make_room(struct control_service *service, uint8_t own)
+{
+    struct session *last = NULL;
+    for (uint32_t i = 1; i <= PLACES; i++) {
+        struct session *s = &service->sessions[i];
+        const uint8_t has = service->held[s->station];
+        if (!s->used || s->leaving || has <= own)
+            continue;
+        const uint8_t most = last != NULL ? service->held[last->station] : 0;
+        if (has > most || (has == most && s->heard < last->heard))
+            last = s;
+    }
+    if (last == NULL)
+        return false;
+    service->held[last->station]--;
+    service->used--;
+    last->leaving = true;
+    drop_count(service->config.drops, DROP_CONTROL_FULL);
+    local_events_note(&service->events, (uint32_t)(last - service->sessions), LOCAL_RESET);
+    return true;
+}
+
 static int session_open(void *ctx, struct tcp_flow_id id, const struct local_client *client, uint64_t now,
                         uint32_t *stream)
 {
     struct control_service *service = ctx;
     uint32_t i = 1;
-    (void)now;
-    while (i <= CONTROL_SERVICE_SESSIONS && service->sessions[i].used)
-        i++;
     const uint8_t own = service->held[client->station];
-    if (own == CONTROL_SERVICE_SHARE || !share_has_room(own, service->used, CONTROL_SERVICE_SESSIONS)) {
+    while (i <= PLACES && service->sessions[i].used)
+        i++;
+    if (i > PLACES)
+        return -EAGAIN; /* who leaves is gone when the SYN comes again */
+    if (own == CONTROL_SERVICE_SHARE || (service->used == CONTROL_SERVICE_SESSIONS && !make_room(service, own))) {
         drop_count(service->config.drops, DROP_CONTROL_FULL);
         return -EACCES;
     }
     service->held[client->station]++;
     service->used++;
-    service->sessions[i] = (struct session){.used = true, .station = client->station};
+    service->sessions[i] = (struct session){.used = true, .station = client->station, .heard = now};
     control_filter_init(&service->sessions[i].filter);
     local_events_begin(&service->events, i, id);
     local_events_note(&service->events, i, LOCAL_CONNECTED);
@@ -101,6 +129,7 @@ static ssize_t session_write(void *ctx, uint32_t stream, const struct iovec *iov
     struct session *s = &service->sessions[stream];
     ssize_t taken = 0;
     *room = ROOM;
+    s->heard = now;
     for (int i = 0; i < count; i++) {
         struct bytes in = bytes_of(iov[i].iov_base, iov[i].iov_len);
         while (in.left > 0 && !s->filter.ended && control_filter_has_room(&s->filter)) {
@@ -148,8 +177,10 @@ static void session_release(void *ctx, uint32_t stream, enum tcp_release how)
     struct control_service *service = ctx;
     struct session *s = &service->sessions[stream];
     (void)how;
-    service->held[s->station]--;
-    service->used--;
+    if (!s->leaving) {
+        service->held[s->station]--;
+        service->used--;
+    }
     s->used = false;
     local_events_end(&service->events, stream);
 }

@@ -3,7 +3,9 @@
  * Sessions of workstations at the filtered control port (control_filter.h), which end in the gateway process: there is no
  * way from here to Tor's own control connection, which is the supervisor's.
  *
- * Bounded: sessions in all and of each workstation, the last of all for who has few, and lines per second of each session; who is faster is ended.
+ * Bounded: sessions in all and of each workstation, and lines per second of each session; who is faster is ended. So that
+ * many workstations cannot keep another one out, each with sessions that say nothing, a newcomer who finds no place gets that
+ * of the session which was silent for longest, of those of whoever has most.
  */
 #ifndef CLOISTER_DAEMON_CONTROL_SERVICE_H
 #define CLOISTER_DAEMON_CONTROL_SERVICE_H

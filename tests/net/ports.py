@@ -66,8 +66,9 @@ class Spoken(Scene):
             self.assertRegex(request[1], "^[0-9a-f]{32}$")
 
     def test_an_address_written_as_a_name_is_an_address(self):
-        request, _ = self.asked("connect", 9190, f"CONNECT {FAR}:7 HTTP/1.1")
-        self.assertEqual(request[2:], (FAR, 7))
+        for target in (FAR, f"{FAR}."):
+            request, _ = self.asked("connect", 9190, f"CONNECT {target}:7 HTTP/1.1")
+            self.assertEqual(request[2:], (FAR, 7))
         request, _ = self.asked("connect", 9190, "CONNECT [2001:db8::7]:7 HTTP/1.1")
         self.assertEqual(request[2:], ("2001:db8::7", 7))
 
@@ -268,6 +269,15 @@ def from_other(address):
         return socks_client.exactly(peer, 13).hex()
 
 
+def add_station(gateway, name, mac, address, table):
+    """One more workstation in the namespace of the first, with a routing table of its own."""
+    for command in (f"link add link cloister0 name {name} address {mac} type macvlan mode bridge",
+                    f"addr add {address}/32 dev {name}", f"link set {name} up",
+                    f"route add default via {GATEWAY} dev {name} onlink src {address} table {table}",
+                    f"rule add from {address} lookup {table}"):
+        run("ip", "-n", gateway.namespace, *command.split())
+
+
 class Control(Scene):
     """The filtered control port."""
 
@@ -305,6 +315,13 @@ class Control(Scene):
 
     def test_sessions_are_bounded(self):
         self.assertEqual(self.call("hold", 9051, 12), 8)
+
+    def test_many_who_say_nothing_keep_nobody_out(self):
+        sources = [f"10.152.152.{100 + i}" for i in range(16)]
+        for i, source in enumerate(sources):
+            add_station(self.gateway, f"many{i}", f"02:00:00:00:01:{i:02x}", source, 100 + i)
+        held, said, ended = self.call("hold_from", sources, 8)
+        self.assertEqual((held, said, ended), (128, ["250 OK"], 1))
 
 
 class Free(Scene):
@@ -358,12 +375,7 @@ class Hostile(Scene):
         self.assertIsNone(self.gateway.process.poll())
 
     def test_those_who_say_half_of_it_leave_room_for_another(self):
-        run("ip", "-n", self.gateway.namespace, "link", "add", "link", "cloister0", "name", "other", "address",
-            "02:00:00:00:00:77", "type", "macvlan", "mode", "bridge")
-        for command in (f"addr add {OTHER}/32 dev other", "link set other up",
-                        f"route add default via {GATEWAY} dev other onlink src {OTHER} table 7",
-                        f"rule add from {OTHER} lookup 7"):
-            run("ip", "-n", self.gateway.namespace, *command.split())
+        add_station(self.gateway, "other", "02:00:00:00:00:77", OTHER, 7)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             half = pool.submit(self.call, "say_half", 9050, 256, 4)
             while self.gateway.counters()["active"] < 192 and not half.done():

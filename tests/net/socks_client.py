@@ -212,6 +212,27 @@ def hold(port, count):
     return good
 
 
+def hold_from(sources, count):
+    """Sessions at the control port from each of the addresses, all held, while one more has a word there from the usual
+    address. How many there were, what it was told, and how many of them were ended for it."""
+    peers = []
+    for source in sources:
+        for _ in range(count):
+            peers.append(socket.create_connection((GATEWAY, 9051), 5, (source, 0)))
+    said = control(["SIGNAL NEWNYM"])
+    ended = 0
+    for peer in peers:
+        peer.setblocking(False)
+        try:
+            ended += peer.recv(1) == b""
+        except BlockingIOError:
+            pass
+        except ConnectionResetError:
+            ended += 1
+        peer.close()
+    return len(peers), said, ended
+
+
 def nonsense(rng):
     """What is nearly a request, or nothing like one."""
     kind = rng.randrange(5)
