@@ -5,7 +5,8 @@
  *   - It cuts a line that is longer than its buffer and takes the rest for another line. So lines are read here, by a
  *     reader of our own (ini_parse_stream), which refuses one that does not fit, and anything that is not text.
  *   - It takes an indented line for more of the value before. The reader takes the indentation off.
- *   - It says nothing of a section without keys. The reader looks at section lines itself.
+ *   - It says nothing of a section without keys, and passes over what stands behind one. The reader looks at section lines
+ *     itself.
  *   - It goes on after an error. The reader then says that the file has ended.
  *   - Whether it tells line numbers depends on how it was built. The reader counts.
  */
@@ -42,6 +43,12 @@ static void check_section_line(struct config_reader *r, const char *line)
     char known[160];
     if (end == NULL)
         return; /* libinih says that */
+    const char *behind = end + 1 + strspn(end + 1, " \t\r");
+    if (*behind != '\0' && *behind != ';' && *behind != '#') {
+        config_reader_refuse(r, r->line, "[%.*s]: there is something behind it; write \"%.40s\" into the next line",
+                             (int)(end - name), name, behind);
+        return;
+    }
     if (config_onion_is_section(name, (size_t)(end - name))) {
         const char *says = config_onion_begin(&r->config->onions, name, (size_t)(end - name), r->line);
         if (says != NULL)

@@ -48,6 +48,15 @@ static void an_unknown_key_is_refused_with_those_there_are(void **state)
     expect_refused("[tcp]\nAccept = deferred\n", 2, "tcp.Accept: ");
 }
 
+static void nothing_but_a_comment_stands_behind_a_section(void **state)
+{
+    (void)state;
+    expect_refused("[log] identities = no\n", 1, "[log]: there is something behind it");
+    expect_refused("[workstation]\nmtu = 1400\n[tor]]\n", 3, "[tor]: ");
+    expect_refused("[onion \"a\"] port = 80\n", 1, "[onion \"a\"]: ");
+    assert_int_equal(load("[log] ; a comment\n[tor]\t# one more\n[tcp]  \r\n"), 0);
+}
+
 static void a_key_outside_of_a_section_is_refused(void **state)
 {
     (void)state;
@@ -131,6 +140,7 @@ int main(void)
         cmocka_unit_test(the_last_line_needs_no_newline),
         cmocka_unit_test(an_unknown_section_is_refused_also_without_keys),
         cmocka_unit_test(an_unknown_key_is_refused_with_those_there_are),
+        cmocka_unit_test(nothing_but_a_comment_stands_behind_a_section),
         cmocka_unit_test(a_key_outside_of_a_section_is_refused),
         cmocka_unit_test(what_is_neither_section_nor_key_is_refused),
         cmocka_unit_test(an_indented_line_is_a_line_of_its_own),
