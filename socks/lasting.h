@@ -5,9 +5,9 @@
  * over, used or not (isolation_epoch()), and nothing is remembered of them.
  *
  * An identity is used when a stream of it begins, and when one ends. The epoch it had at first is kept until it was not
- * used for a whole lifetime. Whoever has more than half of the places loses his own oldest for another; without
- * a place an identity is like the others. A wrong entry could only make an identity older or newer: the credential is a
- * hash of all that makes the identity, in any case.
+ * used for a whole lifetime. When all places are taken, whoever has most loses his oldest for another: many who make
+ * many cannot push out those of one who has few. Without a place an identity is like the others. A wrong entry could only
+ * make an identity older or newer: the credential is a hash of all that makes the identity, in any case.
  */
 #ifndef CLOISTER_SOCKS_LASTING_H
 #define CLOISTER_SOCKS_LASTING_H

@@ -99,6 +99,23 @@ static void who_makes_many_loses_his_own(void **state)
         assert_int_equal(use(i, OTHER, 2, 1200), 1);
 }
 
+static void nor_do_many_together_push_out_those_of_another(void **state)
+{
+    (void)state;
+    const uint32_t many = 40;
+    for (uint64_t i = 1; i <= 20; i++)
+        assert_int_equal(use(i, OTHER, 1, 1000), 1);
+    for (uint64_t i = 1; i <= 4 * SOCKS_LASTING_MAX; i++)
+        assert_int_equal(use(1000 + i, 10 + (uint32_t)(i % many), 1, 1100), 1);
+    for (uint64_t i = 1; i <= 20; i++)
+        assert_int_equal(use(i, OTHER, 2, 1200), 1);
+    /* Who comes last gets as many as they have. */
+    for (uint64_t i = 1; i <= 20; i++)
+        assert_int_equal(use(100000 + i, 1, 3, 1200), 3);
+    for (uint64_t i = 1; i <= 20; i++)
+        assert_int_equal(use(100000 + i, 1, 4, 1300), 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -111,6 +128,7 @@ int main(void)
         TEST(identities_know_nothing_of_one_another),
         TEST(the_oldest_gives_way),
         TEST(who_makes_many_loses_his_own),
+        TEST(nor_do_many_together_push_out_those_of_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
