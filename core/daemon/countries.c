@@ -224,17 +224,14 @@ void countries_line(struct countries *c, const char *key, const char *value)
     if (c->asked_count == 0)
         return;
     struct country_question *question = &c->asked[c->asked_first];
-    struct country *relay = &c->at[question->slot];
     if (question->kind == KIND_ADDRESS && key[0] == '\0' && strncmp(value, "r ", 2) == 0)
         take_address(question, value);
     if (strncmp(key, prefix, sizeof(prefix) - 1) != 0)
         return;
     if (question->kind == KIND_LIST && strcmp(value, "1") == 0)
         c->list = LIST_THERE;
-    else if (question->kind == KIND_COUNTRY && is_code(value) && relay->state == STATE_ASKED) {
-        memcpy(relay->code, value, sizeof(relay->code));
-        relay->state = STATE_KNOWN;
-    }
+    else if (question->kind == KIND_COUNTRY && is_code(value))
+        memcpy(question->code, value, sizeof(question->code));
 }
 
 /* Tor has no list: whoever waits waits in vain. */
@@ -264,10 +261,9 @@ void countries_answered(struct countries *c, uint32_t now)
         c->ready[(c->ready_first + c->ready_count++) & (COUNTRIES_ASKED_MAX - 1)] = question;
         return;
     }
+    /* Until here the place was the relay's, whoever else wanted it. */
     struct country *relay = &c->at[question.slot];
-    if (relay->state == STATE_ASKED) {
-        relay->state = STATE_UNKNOWN;
-        relay->code[0] = '\0';
-    }
+    relay->state = question.code[0] != '\0' ? STATE_KNOWN : STATE_UNKNOWN;
+    memcpy(relay->code, question.code, sizeof(relay->code));
     relay->since = now;
 }

@@ -34,6 +34,7 @@ struct country_question {
     uint32_t slot;    /* the relay it is about */
     uint8_t kind;     /* enum of countries.c */
     char address[16]; /* of the relay, IPv4; empty: not told yet */
+    char code[3];     /* of the country; empty: not told yet */
 };
 
 struct countries {

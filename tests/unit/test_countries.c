@@ -117,6 +117,25 @@ static void a_relay_is_asked_about_once_and_then_known(void **state)
     assert_false(countries_busy(&countries));
 }
 
+/* What Tor says of it comes in lines, and meanwhile others are wanted that could have its place. */
+static void a_place_is_nobody_elses_until_the_answer_has_ended(void **state)
+{
+    (void)state;
+    assert_true(want(0x10100));
+    there_is_a_list();
+    assert_true(next());
+    say_address("192.0.2.1");
+    assert_true(next());
+    countries_line(&countries, "ip-to-country/192.0.2.1", "de");
+    for (uint32_t i = 2; i < 5; i++)
+        assert_true(want(i << 16 | 0x0100));
+    assert_false(want(0x50100));
+    answer(NULL, NULL);
+    assert_string_equal(countries_of(&countries, relay(0x10100)), "de");
+    assert_true(want(0x50100)); /* it is the only one that is not about to be told of */
+    assert_null(countries_of(&countries, relay(0x10100)));
+}
+
 static void without_a_list_nothing_more_is_asked(void **state)
 {
     (void)state;
@@ -281,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(nothing_is_asked_before_somebody_wants_to_know),
         TEST(a_relay_is_asked_about_once_and_then_known),
+        TEST(a_place_is_nobody_elses_until_the_answer_has_ended),
         TEST(without_a_list_nothing_more_is_asked),
         TEST(a_tor_that_knows_no_such_question_has_no_list),
         TEST(what_is_not_known_is_asked_again_after_a_while),
