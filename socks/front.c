@@ -62,19 +62,20 @@ int front_set_name(struct front_request *request, const char *text, size_t n)
     memcpy(name, text, n);
     name[n] = '\0';
     request->name[0] = '\0';
-    if (!brackets && inet_pton(AF_INET, name, v4) == 1) {
-        request->addr = ipaddr_v4(v4);
-        return 0;
-    }
     if (inet_pton(AF_INET6, name, v6.b) == 1) {
         request->addr = v6;
         return 0;
     }
     if (brackets || !socks_name_valid(name))
         return -EINVAL;
-    /* It means nothing in DNS, but with it Tor takes no name for one of onion and would have an exit look for it. */
+    /* It means nothing in DNS. But with it Tor takes no name for one of onion, and would have an exit look for it; and an
+     * address would be none here, and one again on its way. */
     if (name[n - 1] == '.')
-        name[n - 1] = '\0';
+        name[--n] = '\0';
+    if (inet_pton(AF_INET, name, v4) == 1) {
+        request->addr = ipaddr_v4(v4);
+        return 0;
+    }
     memcpy(request->name, name, n + 1);
     return 0;
 }

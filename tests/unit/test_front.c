@@ -235,6 +235,20 @@ static void a_dot_at_the_end_hides_no_onion_name(void **state)
     assert_int_equal(front_set_name(&r, TEXT("abc.onion..")), -EINVAL);
 }
 
+/* Or it would be looked at as a name here, and reached as an address. */
+static void nor_an_address(void **state)
+{
+    (void)state;
+    struct front_request r;
+    assert_int_equal(front_set_name(&r, TEXT("10.152.152.11.")), 0);
+    assert_string_equal(r.name, "");
+    assert_true(ipaddr_is_v4(&r.addr));
+    assert_memory_equal(r.addr.b + 12, "\x0a\x98\x98\x0b", 4);
+    assert_int_equal(front_set_name(&r, TEXT("::1.")), -EINVAL);
+    assert_int_equal(front_set_name(&r, TEXT("[::1].")), -EINVAL);
+    assert_int_equal(front_set_name(&r, TEXT("192.0.2.1..")), -EINVAL);
+}
+
 static void a_header_has_no_blank_in_its_name(void **state)
 {
     (void)state;
@@ -290,6 +304,7 @@ int main(void)
         cmocka_unit_test(connect_is_read_with_what_tells_clients_apart),
         cmocka_unit_test(no_name_is_taken_that_tor_would_not_take),
         cmocka_unit_test(a_dot_at_the_end_hides_no_onion_name),
+        cmocka_unit_test(nor_an_address),
         cmocka_unit_test(a_header_has_no_blank_in_its_name),
         cmocka_unit_test(nothing_holds_a_client_for_ever),
     };
