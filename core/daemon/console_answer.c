@@ -31,11 +31,11 @@ static const char *address_text(const struct ipaddr *addr, char out[ADDRESS_MAX]
 }
 
 /* "192.0.2.1:80", "[2001:db8::1]:80" or "www.example.com:80". Without a port it is to be looked up. */
-static void write_destination(struct json *json, const struct view_flow *flow)
+static void write_destination(struct json *json, const struct view_flow *flow, bool told)
 {
     char address[ADDRESS_MAX];
     char text[VIEW_NAME_MAX + 8];
-    if (flow->identities == 0) {
+    if (!told) {
         json_null(json, "destination");
         return;
     }
@@ -179,6 +179,7 @@ void console_answer_flow(struct json *json, const struct console_facts *facts, c
     char address[ADDRESS_MAX];
     const struct config_onions *onions = facts->onions;
     const struct circuit *circuit = NULL;
+    const bool told = facts->identities && flow->identities != 0; /* whatever the gateway says */
     /* Whose credential it is says to whom it was sent; visitors come by the first. */
     const uint32_t tor = socks_tors_number(facts->listeners, (uint32_t)(flow->key >> 32));
     if (tor < facts->tors)
@@ -186,8 +187,8 @@ void console_answer_flow(struct json *json, const struct console_facts *facts, c
     begin(json, "flow");
     json_text(json, "workstation", address_text(&flow->src, address));
     json_number(json, "port", flow->src_port);
-    write_destination(json, flow);
-    if (flow->gate != 0)
+    write_destination(json, flow, told);
+    if (told && flow->gate != 0)
         json_number(json, "gateway_port", flow->gate);
     else
         json_null(json, "gateway_port");

@@ -42,7 +42,7 @@ static int on_ask(void *ctx, const struct view_ask *ask)
 static void on_facts(void *ctx, struct console_facts *out)
 {
     (void)ctx;
-    *out = (struct console_facts){.version = "1", .device = "tap\x1b[2J", .ready = true};
+    *out = (struct console_facts){.version = "1", .device = "tap\x1b[2J", .ready = true, .identities = true};
 }
 
 static bool learning; /* what on_learn() says */
@@ -386,7 +386,7 @@ static const char *line_of(const struct console_facts *facts, const struct view_
 
 static void a_flow_says_where_its_client_asked_to_go_and_at_which_port(void **state)
 {
-    const struct console_facts facts = {.version = "1"};
+    struct console_facts facts = {.version = "1", .identities = true};
     struct view_flow flow = {.identities = 1, .dst_port = 443, .gate = 9150, .name = "www.example.com"};
     (void)state;
     assert_non_null(
@@ -396,6 +396,10 @@ static void a_flow_says_where_its_client_asked_to_go_and_at_which_port(void **st
     flow = (struct view_flow){.identities = 1, .dst = {{0x20, 1, 0xd, 0xb8}}, .dst_port = 80};
     assert_non_null(strstr(line_of(&facts, &flow), "\"destination\":\"[2001:db8::]:80\",\"gateway_port\":null,"));
     flow = (struct view_flow){.identities = 0};
+    assert_non_null(strstr(line_of(&facts, &flow), "\"destination\":null,\"gateway_port\":null,"));
+    /* That it is not to be said does not depend on the gateway's word. */
+    flow = (struct view_flow){.identities = 1, .dst_port = 443, .gate = 9150, .name = "www.example.com"};
+    facts.identities = false;
     assert_non_null(strstr(line_of(&facts, &flow), "\"destination\":null,\"gateway_port\":null,"));
 }
 
