@@ -128,8 +128,8 @@ static void set_listening(struct onion *onion, bool listening)
         watch(onion, EPOLL_CTL_MOD, onion->config.port[i].listener, listening ? EPOLLIN : 0, i);
 }
 
-/* A port takes no more than it leaves to all others: one alone gets half, two together two thirds, and there is always
- * something left for one that had nobody. */
+/* A port takes no more than it leaves to all others: one alone gets half, two together two thirds, and it takes nine to leave
+ * nothing for one that had nobody. */
 static struct waiting *find_room(struct onion *onion, uint32_t port)
 {
     if (onion->at[port] >= ONION_WAITING_MAX - onion->count)

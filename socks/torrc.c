@@ -55,16 +55,6 @@ static int line_rejects_internal(char *line)
     return word == NULL ? -1 : strcmp(word, "0") != 0;
 }
 
-/* The keyword of a line, cut off in place; NULL: there is none. */
-static const char *line_keyword(char *line)
-{
-    char *rest = line;
-    line[strcspn(line, "#")] = '\0';
-    const char *word = strtok_r(line, blanks, &rest);
-    /* "+" before a keyword adds to what was said before. */
-    return word != NULL && word[0] == '+' ? word + 1 : word;
-}
-
 /* Give each line to `look`, continuations joined, until it returns false. */
 static void each_line(const char *path, bool (*look)(char *line, void *found), void *found)
 {
@@ -125,7 +115,8 @@ struct wanted {
 static bool look_for_keyword(char *line, void *found)
 {
     struct wanted *wanted = found;
-    const char *word = line_keyword(line);
+    char *rest;
+    const char *word = take_keyword(line, &rest);
     wanted->found = word != NULL && strcasecmp(word, wanted->keyword) == 0;
     return !wanted->found;
 }
