@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Identities that stay the same while they are used, as Tor Browser expects of a port whose circuits are kept alive for a
- * client that says credentials: a site does not see another exit in mid-session. Others are new ones when their time is
- * over, used or not (isolation_epoch()), and nothing is remembered of them.
+ * client that says credentials: a site does not see another exit in mid-session because of its age. Others are new ones
+ * when their time is over, used or not (isolation_epoch()), and nothing is remembered of them.
  *
  * An identity is used when a stream of it begins, and when one ends. The epoch it had at first is kept until it was not
  * used for a whole lifetime. When all places are taken, whoever has most loses his oldest for another: many who make
