@@ -258,8 +258,8 @@ def markdown(machine, results):
     return "\n".join(parts)
 
 
-def _bars(path, title, unit, columns, rows):
-    """A cluster of bars for each column, one bar per row."""
+def _bars(path, title, unit, columns, rows, least=None):
+    """A cluster of bars for each column, one bar per row; on a logarithmic scale that begins at `least`, if that is given."""
     data = "\n".join('"' + column + '" ' + " ".join(show(values[i], ".4f").replace("-", "NaN", 1)
                                                      if values[i] is None else show(values[i], ".4f")
                                                      for values in rows.values())
@@ -267,7 +267,8 @@ def _bars(path, title, unit, columns, rows):
     plots = ", ".join(f"$data using {i + 2}{':xtic(1)' if i == 0 else ''} title '{name}'"
                       for i, name in enumerate(rows))
     script = (f"set terminal svg size 900,420 font 'sans,13' background '#ffffff'\nset output '{path}'\n"
-              f"set title '{title}'\nset ylabel '{unit}'\nset yrange [0:*]\nset grid y\nset key outside right\n"
+              f"set title '{title}'\nset ylabel '{unit}'\nset yrange [{least or 0}:*]\n"
+              f"{'set logscale y' if least else ''}\nset grid y\nset key outside right\n"
               "set style data histograms\nset style fill solid 0.8 border -1\nset boxwidth 0.9\n"
               f"$data << EOD\n{data}\nEOD\nplot {plots}\n")
     subprocess.run(["gnuplot"], input=script, text=True, check=True, timeout=60)
@@ -280,11 +281,11 @@ def figures(directory, results):
     if not load or not shutil.which("gnuplot"):
         return made
 
-    def draw(name, title, unit, columns, pick):
+    def draw(name, title, unit, columns, pick, least=None):
         rows = {gateway: [pick(of, column) for column in columns] for gateway, of in load.items()}
         rows = {gateway: values for gateway, values in rows.items() if any(value is not None for value in values)}
         if rows:
-            _bars(pathlib.Path(directory) / name, title, unit, columns, rows)
+            _bars(pathlib.Path(directory) / name, title, unit, columns, rows, least)
             made.append(name)
 
     draw("throughput.svg", "Bulk, flows at once", "Gbit/s", BULK, lambda of, column: median(of.get(column), "gbit"))
@@ -292,8 +293,9 @@ def figures(directory, results):
          lambda of, column: median(of.get(column), "cpu_per_gb"))
     keys = {"fresh": "fresh_kib", "after 256 KiB": "used_kib"}
     draw("memory.svg", "Resident memory per idle flow", "KiB", list(keys),
-         lambda of, column: None if not of.get("hold") else max(0, median(of["hold"], keys[column])))
+         lambda of, column: None if not of.get("hold") else max(0, median(of["hold"], keys[column])),
+         least=0.1)
     keys = {f"{n} flows": f"ping_us {n}" for n in held_steps(load)}
     draw("many.svg", "CPU time of one byte there and back", "us", list(keys),
-         lambda of, column: median(of.get("hold"), keys[column]))
+         lambda of, column: median(of.get("hold"), keys[column]), least=1)
     return made
