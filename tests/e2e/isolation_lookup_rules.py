@@ -38,7 +38,8 @@ def _identities(run, watch, source):
 
 
 @scenario({"dns": {"answers": "resolve", "upstream": plan.DNS},
-           "isolation": {"rule": f"workstation {OTHER}: workstation"}})
+           # Without a lifetime: an identity becomes a new one at any moment, once in ten minutes.
+           "isolation": {"rule": f"workstation {OTHER}: workstation", "lifetime": 0}})
 def a_rule_for_a_workstation_is_one_for_its_lookups(run):
     net.ip("-n", run.lab.ns("ws"), "addr", "add", f"{OTHER}/{plan.WORKSTATION_PREFIX}", "dev", DEVICE)
     with run.watch() as watch:

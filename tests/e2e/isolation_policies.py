@@ -109,7 +109,8 @@ def _judge(policy, seen, groups, plain):
 
 
 def _hold(run, policy, groups, torrc):
-    settings = {"isolation": {"key": policy[0]} | ({"rule": policy[1]} if policy[1:] else {})}
+    # Without a lifetime: an identity becomes a new one at any moment, once in ten minutes.
+    settings = {"isolation": {"key": policy[0], "lifetime": 0} | ({"rule": policy[1]} if policy[1:] else {})}
     run.gateway.stop()
     run.gateway = Gateway(run.lab, run.binary, settings, torrc)
     with run.gateway:

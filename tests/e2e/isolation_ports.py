@@ -95,7 +95,7 @@ def _check_new_identities(run, watch, known):
         check(other or old[1] != new[1], f"{flow}: still on {old[1]} after a new identity")
 
 
-@scenario({"ports": {"control": "yes"}})
+@scenario({"ports": {"control": "yes"}, "isolation": {"lifetime": 0}})  # or identities become new ones meanwhile
 def ports_and_workstations_never_share(run):
     second_station(run)
     with run.watch() as watch:
