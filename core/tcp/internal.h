@@ -242,8 +242,8 @@ uint32_t memory_take(struct tcp_engine *e, struct flow *f);
 void memory_give(struct tcp_engine *e, struct flow *f, uint32_t chunk);
 /* How many memory_take() would give. */
 uint32_t memory_left(const struct tcp_engine *e, const struct flow *f);
-/* Nothing is in this flow's queue, and there was no chunk for it: wait for one. */
-void memory_wait(struct tcp_engine *e, struct flow *f);
+/* Nothing is in this flow's queue: wait for a chunk. False if there is one, and so that is not what it lacks. */
+bool memory_wait(struct tcp_engine *e, struct flow *f);
 /* Wait no more. */
 void memory_wait_over(struct tcp_engine *e, struct flow *f);
 /* Let those have their turn for whom there is a chunk now. True if there are more of them. */

@@ -57,15 +57,18 @@ static uint32_t ring_take(struct tcp_engine *e)
     return account;
 }
 
-void memory_wait(struct tcp_engine *e, struct flow *f)
+bool memory_wait(struct tcp_engine *e, struct flow *f)
 {
+    if (memory_left(e, f) > 0)
+        return false;
     if (f->flags & FLOW_STARVED)
-        return;
+        return true;
     struct host_use *use = engine_host(e, f->host);
     f->flags |= FLOW_STARVED;
     flow_link(e, f, &use->starved_first, &use->starved_last);
     if (!use->starving)
         ring_append(e, e->accounts[f->host]);
+    return true;
 }
 
 void memory_wait_over(struct tcp_engine *e, struct flow *f)

@@ -349,10 +349,8 @@ static void arm(struct tcp_engine *e, struct flow *f, bool shut)
 {
     uint32_t rto = u32_min(rtt_rto(f) << f->backoff, RTO_MAX);
     if (flight(f) == 0 || shut) {
-        if (unsent(f) == 0 && flight(f) == 0 && memory_left(e, f) == 0) {
-            memory_wait(e, f); /* it had nothing to read into */
-            return;
-        }
+        if (unsent(f) == 0 && flight(f) == 0 && memory_wait(e, f))
+            return; /* it had nothing to read into */
         /* Nothing on the wire will bring the ACK that gets this flow moving: a shut or silly window, or an upstream that
          * could not be read just now. */
         f->flags |= FLOW_PERSIST | FLOW_RTO_ARMED;
