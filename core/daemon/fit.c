@@ -83,11 +83,12 @@ int fit_limits(struct config *config, const struct fit_machine *machine, enum fi
     if (config->flows <= room)
         return 0;
     if (room == 0 || config->line.flows > 0) {
+        const uint64_t wanted = taken + config->flows;
         config_say(
             config, config->line.flows, error,
             "limits.flows: %u need %llu descriptors, and a process may have %llu here: raise that (ulimit -Hn, "
             "LimitNOFILE=), or allow %llu flows",
-            config->flows, (unsigned long long)(taken + config->flows), (unsigned long long)machine->descriptors,
+            config->flows, (unsigned long long)wanted, (unsigned long long)machine->descriptors,
             (unsigned long long)room);
         return -EMFILE;
     }

@@ -276,7 +276,7 @@ static bool wait_for_key(const sigset_t *waiting)
         struct pollfd pfd = {.fd = STDIN_FILENO, .events = POLLIN};
         const struct timespec left = {.tv_sec = (time_t)((until - now) / 1000),
                                       .tv_nsec = (long)((until - now) % 1000 * 1000000)};
-        char keys[64];
+        char keys[64] = {0};
         int n = ppoll(&pfd, 1, &left, waiting);
         if (n < 0)
             break; /* a signal */
