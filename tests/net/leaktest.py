@@ -161,10 +161,10 @@ class Matrix(unittest.TestCase):
             # In a name, the two bytes in front are none of a label's.
             self.assertIn(self.mark(number), frame, probe["name"])
 
-    def shapes(self, frames):
-        """What kinds of packet there are: EtherType, protocol, ICMP type, port, version, flags."""
+    def shapes(self, probes):
+        """What kinds of packet there are, of (name, frame): EtherType, protocol, ICMP type, port, version, flags."""
         found = set()
-        for frame in frames:
+        for name, frame in probes:
             kind = int.from_bytes(frame[12:14], "big")
             found.add(("type", kind))
             if kind == 0x0800 and len(frame) >= 42:
@@ -178,7 +178,8 @@ class Matrix(unittest.TestCase):
                         found.add(("udp", int.from_bytes(frame[36:38], "big")))
                     if frame[23] == 6 and len(frame) > 47:
                         found.add(("tcp flags", frame[47]))
-                elif frame[14] == 0x47 or frame[14] == 0x46:
+                # Where the length of the header is a lie, a source port stands there instead, and that goes by the clock.
+                elif frame[14] in (0x46, 0x47) and "header of" not in name:
                     found.add(("option", frame[34]))
             if kind == 0x86DD and len(frame) >= 56:
                 found.add(("next", frame[20]))
@@ -191,8 +192,8 @@ class Matrix(unittest.TestCase):
         return found
 
     def test_every_kind_of_packet_is_there(self):
-        theirs = self.shapes([probe.frame for probe in self.theirs])
-        ours = self.shapes([bytes.fromhex(probe["frame"]) for probe in self.ours])
+        theirs = self.shapes([(probe.name, probe.frame) for probe in self.theirs])
+        ours = self.shapes([(probe["name"], bytes.fromhex(probe["frame"])) for probe in self.ours])
         self.assertEqual(sorted(map(str, theirs - ours)), [])
 
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sessions at the filtered control port when there are as many as there may be: who has to go, and for whom. What the engine
- * is told is caught here. */
+ * is told is caught here: nothing else of it is needed, so these stand for it. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,11 +23,7 @@ static uint32_t stream_of[4 * CONTROL_SERVICE_SESSIONS]; /* the session of each 
 static uint32_t reset[4 * CONTROL_SERVICE_SESSIONS];     /* indices of flows that were ended */
 static unsigned resets;
 
-void __wrap_tcp_upstream_connected(struct tcp_engine *engine, struct tcp_flow_id id, size_t room, uint64_t now);
-void __wrap_tcp_upstream_readable(struct tcp_engine *engine, struct tcp_flow_id id, uint64_t now);
-void __wrap_tcp_upstream_reset(struct tcp_engine *engine, struct tcp_flow_id id, uint64_t now);
-
-void __wrap_tcp_upstream_connected(struct tcp_engine *engine, struct tcp_flow_id id, size_t room, uint64_t now)
+void tcp_upstream_connected(struct tcp_engine *engine, struct tcp_flow_id id, size_t room, uint64_t now)
 {
     (void)engine;
     (void)id;
@@ -35,14 +31,14 @@ void __wrap_tcp_upstream_connected(struct tcp_engine *engine, struct tcp_flow_id
     (void)now;
 }
 
-void __wrap_tcp_upstream_readable(struct tcp_engine *engine, struct tcp_flow_id id, uint64_t now)
+void tcp_upstream_readable(struct tcp_engine *engine, struct tcp_flow_id id, uint64_t now)
 {
     (void)engine;
     (void)id;
     (void)now;
 }
 
-void __wrap_tcp_upstream_reset(struct tcp_engine *engine, struct tcp_flow_id id, uint64_t now)
+void tcp_upstream_reset(struct tcp_engine *engine, struct tcp_flow_id id, uint64_t now)
 {
     (void)engine;
     (void)now;
