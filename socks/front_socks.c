@@ -20,11 +20,6 @@
 
 enum {
     VERSION_4 = 0x04,
-    VERSION_5 = 0x05,
-    VERSION_AUTH = 0x01,
-    METHOD_NONE = 0x00,
-    METHOD_PASSWORD = 0x02,
-    METHOD_REFUSED = 0xff,
     GRANTED_4 = 0x5a,
     REJECTED_4 = 0x5b,
 };
@@ -53,7 +48,7 @@ enum phase {
 
 static void answer5(struct front *front, uint8_t code)
 {
-    const uint8_t answer[10] = {VERSION_5, code, 0, SOCKS_ATYP_IPV4};
+    const uint8_t answer[10] = {SOCKS_VERSION_5, code, 0, SOCKS_ATYP_IPV4};
     front_say(front, answer, sizeof(answer));
 }
 
@@ -82,7 +77,9 @@ static int refuse_stranger(struct front *front, uint8_t byte)
 
 static int choose_method(struct front *front)
 {
-    uint8_t answer[2] = {VERSION_5, front->password ? METHOD_PASSWORD : front->any ? METHOD_NONE : METHOD_REFUSED};
+    uint8_t answer[2] = {SOCKS_VERSION_5, front->password ? SOCKS_METHOD_PASSWORD
+                                          : front->any    ? SOCKS_METHOD_NONE
+                                                          : SOCKS_METHOD_REFUSED};
     front_say(front, answer, sizeof(answer));
     front->phase = front->password ? PHASE_AUTH : front->any ? PHASE_REQUEST : PHASE_DONE;
     return front->phase == PHASE_DONE ? -EOPNOTSUPP : 0;
@@ -106,7 +103,7 @@ static bool username_is_reserved(const struct front *front)
 
 static int credentials_done(struct front *front)
 {
-    const uint8_t answer[2] = {VERSION_AUTH, username_is_reserved(front)};
+    const uint8_t answer[2] = {SOCKS_VERSION_AUTH, username_is_reserved(front)};
     front_say(front, answer, sizeof(answer));
     front->phase = answer[1] != 0 ? PHASE_DONE : PHASE_REQUEST;
     return answer[1] != 0 ? -EOPNOTSUPP : 0;
@@ -180,22 +177,22 @@ int front_socks_byte(struct front *front, uint8_t byte)
     struct front_request *r = &front->request;
     switch ((enum phase)front->phase) {
     case PHASE_VERSION:
-        if (byte != VERSION_4 && byte != VERSION_5)
+        if (byte != VERSION_4 && byte != SOCKS_VERSION_5)
             return refuse_stranger(front, byte);
         front->version = byte;
-        front->phase = byte == VERSION_5 ? PHASE_COUNT : PHASE_COMMAND4;
+        front->phase = byte == SOCKS_VERSION_5 ? PHASE_COUNT : PHASE_COMMAND4;
         return 0;
     case PHASE_COUNT:
         front->want = byte;
         front->phase = PHASE_METHODS;
         return byte == 0 ? choose_method(front) : 0;
     case PHASE_METHODS:
-        front->password = front->password || byte == METHOD_PASSWORD;
-        front->any = front->any || byte == METHOD_NONE;
+        front->password = front->password || byte == SOCKS_METHOD_PASSWORD;
+        front->any = front->any || byte == SOCKS_METHOD_NONE;
         return --front->want == 0 ? choose_method(front) : 0;
     case PHASE_AUTH:
         front->phase = PHASE_USER_LEN;
-        if (byte == VERSION_AUTH)
+        if (byte == SOCKS_VERSION_AUTH)
             return 0;
         front->phase = PHASE_DONE;
         return -EPROTO;
@@ -223,7 +220,7 @@ int front_socks_byte(struct front *front, uint8_t byte)
         return 0;
     case PHASE_REQUEST:
         front->phase = PHASE_COMMAND;
-        return byte == VERSION_5 ? 0 : refuse(front, SOCKS_GENERAL_FAILURE, -EPROTO);
+        return byte == SOCKS_VERSION_5 ? 0 : refuse(front, SOCKS_GENERAL_FAILURE, -EPROTO);
     case PHASE_COMMAND:
         front->command = byte;
         front->phase = PHASE_RESERVED;
@@ -291,7 +288,7 @@ static void answer4_bound(struct front *front, const struct socks_bound *bound)
 
 static void answer5_bound(struct front *front, const struct socks_bound *bound)
 {
-    uint8_t answer[4 + 1 + 255 + 2] = {VERSION_5, SOCKS_SUCCEEDED, 0, bound->type};
+    uint8_t answer[4 + 1 + 255 + 2] = {SOCKS_VERSION_5, SOCKS_SUCCEEDED, 0, bound->type};
     size_t n = 4;
     if (bound->type == SOCKS_ATYP_NAME)
         answer[n++] = bound->len;

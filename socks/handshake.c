@@ -32,14 +32,6 @@
 
 #include "base/bytes.h"
 
-enum {
-    VERSION_SOCKS = 0x05,
-    VERSION_AUTH = 0x01, /* RFC 1929 */
-    METHOD_NONE = 0x00,
-    METHOD_PASSWORD = 0x02,
-    METHOD_REFUSED = 0xff,
-};
-
 enum phase {
     PHASE_FIRST,
     PHASE_METHOD,
@@ -108,15 +100,15 @@ ssize_t socks_request_write(const struct socks_request *request, uint8_t *out, s
         return -ENOBUFS;
 
     uint8_t *at = out;
-    *at++ = VERSION_SOCKS;
+    *at++ = SOCKS_VERSION_5;
     *at++ = 1; /* number of methods */
-    *at++ = METHOD_PASSWORD;
+    *at++ = SOCKS_METHOD_PASSWORD;
 
-    *at++ = VERSION_AUTH;
+    *at++ = SOCKS_VERSION_AUTH;
     at = put_string(at, request->username, username);
     at = put_string(at, request->password, password);
 
-    *at++ = VERSION_SOCKS;
+    *at++ = SOCKS_VERSION_5;
     *at++ = (uint8_t)request->command;
     *at++ = 0;
     if (request->name != NULL) {
@@ -164,19 +156,19 @@ static int take_byte(struct socks_reply *reply, uint8_t byte, struct socks_bound
 {
     switch ((enum phase)reply->phase) {
     case PHASE_FIRST:
-        if (byte != VERSION_SOCKS && byte != VERSION_AUTH)
+        if (byte != SOCKS_VERSION_5 && byte != SOCKS_VERSION_AUTH)
             return -EPROTO;
-        reply->phase = byte == VERSION_SOCKS ? PHASE_METHOD : PHASE_STATUS;
+        reply->phase = byte == SOCKS_VERSION_5 ? PHASE_METHOD : PHASE_STATUS;
         return 0;
     case PHASE_METHOD:
-        if (byte == METHOD_REFUSED)
+        if (byte == SOCKS_METHOD_REFUSED)
             return -EACCES;
-        if (byte == METHOD_NONE)
+        if (byte == SOCKS_METHOD_NONE)
             return -EPROTO;
-        reply->phase = byte == METHOD_PASSWORD ? PHASE_AFTER : take_code(reply, byte);
+        reply->phase = byte == SOCKS_METHOD_PASSWORD ? PHASE_AFTER : take_code(reply, byte);
         return 0;
     case PHASE_AFTER:
-        if (byte == VERSION_AUTH) {
+        if (byte == SOCKS_VERSION_AUTH) {
             reply->phase = PHASE_STATUS;
             return 0;
         }
@@ -187,7 +179,7 @@ static int take_byte(struct socks_reply *reply, uint8_t byte, struct socks_bound
         return byte == 0 ? 0 : -EACCES;
     case PHASE_VERSION:
         reply->phase = PHASE_CODE;
-        return byte == VERSION_SOCKS ? 0 : -EPROTO;
+        return byte == SOCKS_VERSION_5 ? 0 : -EPROTO;
     case PHASE_CODE:
         reply->phase = take_code(reply, byte);
         return 0;

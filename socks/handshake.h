@@ -43,6 +43,15 @@ enum socks_code {
     SOCKS_ONION_INTRO_TIMEOUT = 0xf7,
 };
 
+/* Versions and methods of authentication (RFC 1928, RFC 1929). */
+enum {
+    SOCKS_VERSION_5 = 0x05,
+    SOCKS_VERSION_AUTH = 0x01,
+    SOCKS_METHOD_NONE = 0x00,
+    SOCKS_METHOD_PASSWORD = 0x02,
+    SOCKS_METHOD_REFUSED = 0xff,
+};
+
 /* Types of addresses. */
 enum {
     SOCKS_ATYP_IPV4 = 0x01,
